@@ -1,0 +1,5 @@
+"""Alembic's entry point; what it does is in `vectordb.migration.environment`."""
+
+from vectordb.migration import environment
+
+environment.run()

@@ -1,0 +1,294 @@
+"""The way in: `connect` finds or starts a database, `VectorDB` hands out its collections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from vectordb import migration, registry, schema
+from vectordb.chunking import Chunking
+from vectordb.collection import Collection
+from vectordb.database import Database, open_engine
+from vectordb.embedders import Embedder, as_embedder
+from vectordb.errors import CollectionExists, ConfigurationError
+from vectordb.extension import Extension, require_extension
+from vectordb.indexes import VectorIndex
+from vectordb.metrics import Metric, Storage, VectorSpace
+from vectordb.migration.options import MigrationOptions
+from vectordb.models import SCHEMA
+from vectordb.registry import DEFAULT_COLLECTION, DEFAULT_INDEX, CollectionConfig
+from vectordb.server import EmbeddedServer
+from vectordb.settings import Settings
+from vectordb.validation import check_name
+
+EmbedderLike = Embedder | str | Callable[..., Any]
+
+
+def connect(url: str | Engine | None = None, *, path: str | Path | None = None) -> VectorDB:
+    """Open a database.
+
+    Args:
+        url: `postgresql://user:password@host:port/database`, or a SQLAlchemy engine of the psycopg
+            dialect, which stays yours to dispose of. None takes `$VECTORDB_URL`, and without that
+            starts or joins the embedded server, whose tables are created when they are missing.
+        path: Directory of the embedded server; None takes `$VECTORDB_PATH`, else `.vectordb`.
+
+    Returns:
+        An open database. With a URL nothing is sent to the server yet.
+
+    Raises:
+        ConfigurationError: A URL that cannot be read, both arguments at once, or another driver.
+        MissingDependency: No URL, and the extra `embedded` is not installed.
+        ServerError: The embedded server cannot be started.
+    """
+    if url is not None and path is not None:
+        raise ConfigurationError("pass a url, or a path for the embedded server, not both")
+    settings = Settings()
+    options = MigrationOptions.of(settings)
+    if isinstance(url, Engine):
+        return VectorDB(Database(url, owned=False), options)
+    if url is None and path is None and settings.url is not None:
+        url = settings.url.get_secret_value()
+    if url is not None:
+        return VectorDB(Database(open_engine(url)), options)
+    server = EmbeddedServer(path if path is not None else settings.path)
+    db = VectorDB(Database(open_engine(server.start())), options)
+    # This server is ours alone, so there is nobody to ask before creating the tables.
+    db.migrate_if_new()
+    return db
+
+
+class VectorDB:
+    """A database with its collections; made by `connect`.
+
+    Safe to share between threads; each process opens its own. A context manager that closes itself.
+
+    Args:
+        database: The way to PostgreSQL.
+        options: Schema, and how the default collection is to be created.
+    """
+
+    def __init__(self, database: Database, options: MigrationOptions) -> None:
+        self._database = database
+        self._options = options
+        self._extension: Extension | None = None
+
+    def __enter__(self) -> VectorDB:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"VectorDB({self._database.target!r})"
+
+    def close(self) -> None:
+        """Close the connections. An embedded server goes on running; `vectordb server stop` stops it."""
+        self._database.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine over the same database and pool, for ORM and SQL."""
+        engine = self._database.engine
+        schema_name = self._options.schema
+        return engine if schema_name == SCHEMA else engine.execution_options(schema_translate_map={SCHEMA: schema_name})
+
+    def migrate(self) -> None:
+        """Bring the tables to this version of the library; does nothing when they are.
+
+        Raises:
+            ExtensionError: pgvector is missing and this role may not create it, or is too old.
+            DatabaseError: Or the kind that fits; nothing is changed then.
+        """
+        migration.upgrade(self._database.engine, self._options)
+
+    def migrate_if_new(self) -> None:
+        """Create the tables in a database that has none, or has those of an older version."""
+        with self._database.begin() as connection:
+            revision = migration.current_revision(connection, self._options.schema)
+        if revision is None or revision < migration.HEAD:
+            self.migrate()
+
+    def create_collection(
+        self,
+        name: str,
+        *,
+        embedder: EmbedderLike | None = None,
+        dimensions: int | None = None,
+        metric: Metric | str = Metric.COSINE,
+        storage: Storage | str = Storage.VECTOR,
+        index: VectorIndex | None = DEFAULT_INDEX,
+        text_config: str = "english",
+        chunking: Chunking | None = None,
+    ) -> Collection:
+        """Create a collection: a pair of tables, their index, and a row in the registry.
+
+        Args:
+            name: Lower-case letters, digits and underscores, at most 34 bytes.
+            embedder: What makes vectors of its texts: an `Embedder`, the name or folder of a
+                sentence-transformers model, or a function of a list of texts. None takes
+                all-MiniLM-L6-v2, or no embedder at all when `dimensions` are given.
+            dimensions: Of the embeddings; None takes the embedder's.
+            metric: cosine, l2, inner_product or l1; hamming or jaccard for bits.
+            storage: vector (4 bytes a number), halfvec (2 bytes), bit or sparsevec.
+            index: `HNSW(...)`, `IVFFlat(...)`, or None to compare every row.
+            text_config: PostgreSQL text search configuration, for example `english` or `simple`.
+            chunking: How texts are cut; None cuts at the embedder's limit.
+
+        Raises:
+            CollectionExists: There is one of this name.
+            InvalidName: The name cannot be used.
+            ConfigurationError: pgvector has no such column or index, or the dimensions are not the embedder's.
+            SchemaError: The database has not been migrated.
+            DatabaseError: Or the kind that fits; nothing is created then.
+        """
+        config, chosen = _declare(
+            name,
+            embedder=embedder,
+            dimensions=dimensions,
+            metric=metric,
+            storage=storage,
+            index=index,
+            text_config=text_config,
+            chunking=chunking,
+        )
+        with self._begin() as connection:
+            migration.lock(connection)
+            if self._exists(connection, config.name):
+                raise CollectionExists(
+                    f"a collection named {name!r} exists; open it with db.collection({name!r})", name=name
+                )
+            schema.create_collection(connection, config, self._options.schema)
+        return self._handle(config, chosen)
+
+    def collection(self, name: str = DEFAULT_COLLECTION, *, embedder: EmbedderLike | None = None) -> Collection:
+        """Open a collection.
+
+        Args:
+            name: Of the collection; left out, the default one that the migrations create.
+            embedder: As in `create_collection`; None builds the one that is registered. It is checked
+                against the registered identity when the first text is written or searched.
+
+        Raises:
+            CollectionNotFound: No such collection; the message names the most similar one.
+            SchemaError: The database has not been migrated.
+            DatabaseError: Or the kind that fits.
+
+        Round trips: 3, of which one is a check of the tables' version.
+        """
+        check_name(name)
+        with self._begin() as connection:
+            config = registry.get_collection(connection, name)
+        return self._handle(config, None if embedder is None else as_embedder(embedder))
+
+    def get_or_create_collection(self, name: str, **options: Any) -> Collection:
+        """Open a collection, or create it when it is not there; `options` are those of `create_collection`.
+
+        Raises:
+            ConfigurationError: It is there, with another metric, storage or number of dimensions than asked for.
+            Others: As `collection` and `create_collection`.
+        """
+        check_name(name)
+        with self._begin() as connection:
+            found = registry.get_collection(connection, name) if self._exists(connection, name) else None
+        if found is None:
+            try:
+                return self.create_collection(name, **options)
+            except CollectionExists:
+                return self.get_or_create_collection(name, **options)
+        for option, value in (
+            ("dimensions", found.space.dimensions),
+            ("metric", found.space.metric),
+            ("storage", found.space.storage),
+        ):
+            if options.get(option) not in (None, value):
+                raise ConfigurationError(
+                    f"the collection {name!r} exists with {option} {value}, not {options[option]}; "
+                    "use another name, or drop it first"
+                )
+        embedder = options.get("embedder")
+        return self._handle(found, None if embedder is None else as_embedder(embedder))
+
+    def collections(self) -> list[Collection]:
+        """Open all collections, by name."""
+        with self._begin() as connection:
+            configs = registry.list_collections(connection)
+        return [self._handle(config, None) for config in configs]
+
+    def drop_collection(self, name: str) -> None:
+        """Drop a collection with all its documents.
+
+        Raises:
+            CollectionNotFound: No such collection.
+            DatabaseError: Or the kind that fits.
+        """
+        check_name(name)
+        with self._begin() as connection:
+            migration.lock(connection)
+            schema.drop_collection(connection, registry.get_collection(connection, name), self._options.schema)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction that every call inside the block joins; the end commits, an exception rolls back.
+
+        Yields:
+            A SQLAlchemy connection in the same transaction, for SQL and for `Session(bind=...)`.
+        """
+        with self._database.transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        """Open a transaction in which the tables are known to be there."""
+        with self._database.begin() as connection:
+            if self._options.schema != SCHEMA:
+                connection = connection.execution_options(schema_translate_map={SCHEMA: self._options.schema})
+            if self._extension is None:
+                migration.require_head(connection, self._options.schema)
+                self._extension = require_extension(connection)
+            yield connection
+
+    def _exists(self, connection: Connection, name: str) -> bool:
+        return any(config.name == name for config in registry.list_collections(connection))
+
+    def _handle(self, config: CollectionConfig, embedder: Embedder | None) -> Collection:
+        assert self._extension is not None  # noqa: S101 - every caller went through _begin
+        return Collection(
+            self._database, config, schema_name=self._options.schema, extension=self._extension, embedder=embedder
+        )
+
+
+def _declare(
+    name: str,
+    *,
+    embedder: EmbedderLike | None,
+    dimensions: int | None,
+    metric: Metric | str,
+    storage: Storage | str,
+    index: VectorIndex | None,
+    text_config: str,
+    chunking: Chunking | None,
+) -> tuple[CollectionConfig, Embedder | None]:
+    """Check what a collection is created with; return its declaration and its embedder."""
+    check_name(name)
+    chosen = None if embedder is None and dimensions is not None else as_embedder(embedder)
+    identity = None if chosen is None else chosen.identity
+    if dimensions is None:
+        assert identity is not None  # noqa: S101 - without dimensions there is an embedder
+        dimensions = identity.dimensions
+    config = CollectionConfig(
+        name,
+        VectorSpace.of(dimensions, metric, storage),
+        index=index,
+        text_config=text_config,
+        chunking=chunking if chunking is not None else Chunking(),
+        embedder=identity,
+    )
+    return config, chosen

@@ -1,0 +1,259 @@
+"""The way to PostgreSQL: one engine, one pool, one translation of errors.
+
+SQLAlchemy's engine owns the only pool. The ORM and the registry use it as usual; the
+store's own statements borrow a psycopg connection from the same pool, because a
+statement that goes through SQLAlchemy costs half a millisecond more than it need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NoReturn, TypeVar
+
+import psycopg
+import tenacity
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from vectordb.errors import (
+    ConfigurationError,
+    ConnectionFailed,
+    DatabaseError,
+    ExtensionError,
+    QueryTimeout,
+    SchemaError,
+    StorageFull,
+    TransactionConflict,
+)
+
+T = TypeVar("T")
+PsycopgConnection = psycopg.Connection[tuple[Any, ...]]
+
+_CONNECT_TIMEOUT = 10
+_ATTEMPTS = 5
+
+_MIGRATE = "run `vectordb migrate` (or `alembic upgrade head`, or `db.migrate()`) against this database"
+
+# SQLSTATE, or its class, to what a program can do about it. Longer keys win.
+_ERRORS: dict[str, tuple[type[DatabaseError], str | None]] = {
+    "08": (ConnectionFailed, "the connection failed; check that the server is running"),
+    "28": (ConnectionFailed, "the server refused the user or the password"),
+    "3D000": (ConnectionFailed, "the database does not exist; create it, or correct its name in the URL"),
+    "53300": (ConnectionFailed, "the server has no connection left; close some, or raise max_connections"),
+    "57P": (ConnectionFailed, "the server is starting up or shutting down; try again"),
+    "40": (TransactionConflict, "another transaction got in the way; run it again"),
+    "55P03": (TransactionConflict, "a lock was not free in time; run it again"),
+    "57014": (QueryTimeout, "the statement took longer than statement_timeout, or was cancelled"),
+    "53100": (StorageFull, "the server's disk is full; free some space, what was acknowledged is safe"),
+    "42P01": (SchemaError, f"a table of vectordb is missing; {_MIGRATE}"),
+    "3F000": (SchemaError, f"the schema of vectordb is missing; {_MIGRATE}"),
+    "42703": (SchemaError, f"a table of vectordb has another layout; {_MIGRATE}"),
+    "42704": (ExtensionError, f"a type or operator of pgvector is missing; {_MIGRATE}"),
+    "25006": (DatabaseError, "the database is read-only; connect to the primary to write"),
+    # Messages of these two classes quote values, and values are the user's content.
+    "22": (DatabaseError, "PostgreSQL refused a value"),
+    "23": (DatabaseError, "a constraint of the table was violated"),
+}
+
+
+def open_engine(url: str | URL) -> Engine:
+    """Return an engine for a PostgreSQL URL, without connecting.
+
+    Args:
+        url: `postgresql://user:password@host:port/database`; `postgres://` and
+            `postgresql+psycopg://` are the same.
+
+    Raises:
+        ConfigurationError: Not such a URL. The message does not repeat it.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError(
+            "the database URL cannot be read; it looks like postgresql://user:password@host:5432/database"
+        ) from None
+    if parsed.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise ConfigurationError(f"vectordb works with postgresql:// URLs, not with {parsed.drivername}://")
+    arguments = {
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "application_name": "vectordb",
+        "keepalives_idle": 30,
+    }
+    return create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        connect_args={name: value for name, value in arguments.items() if name not in parsed.query},
+        hide_parameters=True,
+    )
+
+
+class Database:
+    """Connections to one database, with typed errors and retries.
+
+    Args:
+        engine: Of the psycopg dialect; its pool is used, and left open by `close` if it is not `owned`.
+        owned: Whether `close` disposes of the engine.
+
+    Raises:
+        ConfigurationError: The engine uses another driver.
+    """
+
+    def __init__(self, engine: Engine, *, owned: bool = True) -> None:
+        if engine.dialect.driver != "psycopg":
+            raise ConfigurationError(
+                f"vectordb needs an engine of postgresql+psycopg://, not of {engine.dialect.name}+{engine.dialect.driver}"
+            )
+        self.engine = engine
+        self._owned = owned
+        self._transaction: ContextVar[Connection | None] = ContextVar("vectordb_transaction", default=None)
+
+    @property
+    def target(self) -> str:
+        """Where this leads, without user and password."""
+        return display_url(self.engine.url)
+
+    def close(self) -> None:
+        """Close the pool, if it is ours."""
+        if self._owned:
+            self.engine.dispose()
+
+    def run(self, work: Callable[[PsycopgConnection], T]) -> T:
+        """Call `work` with a connection in autocommit mode, or with that of the open transaction.
+
+        `work` must be safe to repeat: after a deadlock or a lost connection it runs again,
+        at most 5 times, with growing pauses. Inside a transaction nothing is repeated.
+
+        Raises:
+            DatabaseError: Or the subclass that fits.
+        """
+        current = self._transaction.get()
+        if current is not None:
+            try:
+                return work(driver_connection(current))
+            except psycopg.Error as error:
+                raise_translated(error, self.engine.url)
+        try:
+            return self._attempt(work)
+        except (ConnectionFailed, TransactionConflict) as error:
+            if error.facts.get("connecting"):
+                raise
+        retry = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(_ATTEMPTS - 1),
+            wait=tenacity.wait_random_exponential(multiplier=0.05, max=1),
+            retry=tenacity.retry_if_exception_type((ConnectionFailed, TransactionConflict)),
+            reraise=True,
+        )
+        return retry(self._attempt, work)
+
+    def _attempt(self, work: Callable[[PsycopgConnection], T]) -> T:
+        try:
+            pooled = self.engine.raw_connection()
+        except (psycopg.Error, SQLAlchemyError) as error:
+            raise_translated(error, self.engine.url, connecting=True)
+        connection: PsycopgConnection = pooled.driver_connection  # type: ignore[assignment] # psycopg dialect, see __init__
+        try:
+            connection.autocommit = True
+            result = work(connection)
+            connection.autocommit = False
+            return result
+        except psycopg.Error as error:
+            _clean(connection)
+            raise_translated(error, self.engine.url, lost=connection.closed)
+        except BaseException:
+            _clean(connection)
+            raise
+        finally:
+            if connection.closed:
+                pooled.invalidate()
+            pooled.close()
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Open a transaction, or join the one that `transaction` opened.
+
+        Yields:
+            A SQLAlchemy connection; the block's end commits, an exception rolls back.
+
+        Raises:
+            DatabaseError: Or the subclass that fits.
+        """
+        current = self._transaction.get()
+        try:
+            if current is not None:
+                with current.begin_nested():
+                    yield current
+            else:
+                with self.engine.begin() as connection:
+                    yield connection
+        except (psycopg.Error, DBAPIError) as error:
+            raise_translated(error, self.engine.url)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction that every call of `run` and `begin` in this context joins."""
+        if self._transaction.get() is not None:
+            raise ConfigurationError("a transaction is open already; use that one, or connection.begin_nested()")
+        with self.begin() as connection:
+            token = self._transaction.set(connection)
+            try:
+                yield connection
+            finally:
+                self._transaction.reset(token)
+
+
+def _clean(connection: PsycopgConnection) -> None:
+    """Leave a connection as the pool expects it after an error; a broken one is closed for good."""
+    if connection.broken:
+        connection.close()
+    if not connection.closed:
+        try:
+            connection.rollback()
+            connection.autocommit = False
+        except psycopg.Error:
+            connection.close()
+
+
+def driver_connection(connection: Connection) -> PsycopgConnection:
+    """Return the psycopg connection beneath SQLAlchemy's, with its transaction begun."""
+    if not connection.in_transaction():
+        connection.begin()
+    return connection.connection.driver_connection  # type: ignore[return-value] # psycopg dialect, see Database
+
+
+def display_url(url: URL) -> str:
+    """Return host, port and database of a URL: nothing that could be a secret."""
+    host = url.host or url.query.get("host") or "local socket"
+    return f"{host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
+
+
+def raise_translated(error: Exception, url: URL, *, connecting: bool = False, lost: bool = False) -> NoReturn:
+    """Raise the error of ours that fits one of psycopg's or SQLAlchemy's.
+
+    The original is not chained: its text may hold row content or parts of the URL.
+    """
+    original = error.orig if isinstance(error, DBAPIError) else error
+    state = original.sqlstate if isinstance(original, psycopg.Error) else None
+    where = display_url(url)
+    if state is None:
+        if connecting:
+            reason = _without_secret(str(original), url)
+            raise ConnectionFailed(f"cannot connect to PostgreSQL at {where}: {reason}", connecting=True) from None
+        if lost or (isinstance(error, DBAPIError) and error.connection_invalidated):
+            raise ConnectionFailed(f"the connection to PostgreSQL at {where} was lost") from None
+        raise DatabaseError(f"the driver refused the statement ({type(original).__name__})") from error
+    for length in (5, 3, 2):
+        if state[:length] in _ERRORS:
+            kind, message = _ERRORS[state[:length]]
+            raise kind(f"{message} ({where}, SQLSTATE {state})", sqlstate=state) from None
+    primary = original.diag.message_primary if isinstance(original, psycopg.Error) else None
+    raise DatabaseError(f"PostgreSQL at {where} reports: {primary} (SQLSTATE {state})", sqlstate=state) from None
+
+
+def _without_secret(text: str, url: URL) -> str:
+    """Return the first line of libpq's message, or a stock phrase where it could hold the password."""
+    secrets = [str(url.password)] if url.password else []
+    secrets += [str(value) for name, value in url.query.items() if "password" in name.lower()]
+    if any(secret and secret in text for secret in secrets):
+        return "check the URL, the user and the password"
+    return text.strip().splitlines()[0] if text.strip() else "check the URL and that the server is running"

@@ -1,0 +1,111 @@
+"""Alembic operations for collections and vector indexes; `VectorDB` runs the same DDL.
+
+Importing this module adds to `alembic.op`: `create_collection`, `drop_collection`,
+`create_vector_index` and `drop_vector_index`. Each takes the schema of the migration's
+options unless it is given one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alembic.operations import MigrateOperation, Operations
+from sqlalchemy import Connection
+
+from vectordb import registry, schema
+from vectordb.indexes import VectorIndex
+from vectordb.migration.options import MigrationOptions
+from vectordb.registry import CollectionConfig
+
+
+class _Operation(MigrateOperation):
+    """An operation that calls one function of `vectordb.schema`."""
+
+    def run(self, connection: Connection, schema_name: str) -> None:
+        raise NotImplementedError  # pragma: no cover - every operation defines it
+
+
+@Operations.register_operation("create_collection")
+class CreateCollection(_Operation):
+    """Create a collection's tables and index, and register it."""
+
+    def __init__(self, config: CollectionConfig) -> None:
+        self.config = config
+
+    @classmethod
+    def create_collection(cls, operations: Operations, config: CollectionConfig) -> None:
+        """Create the collection that `config` declares."""
+        operations.invoke(cls(config))
+
+    def run(self, connection: Connection, schema_name: str) -> None:
+        """Create it."""
+        schema.create_collection(connection, self.config, schema_name)
+
+
+@Operations.register_operation("drop_collection")
+class DropCollection(_Operation):
+    """Drop a collection's tables with all they hold."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def drop_collection(cls, operations: Operations, name: str) -> None:
+        """Drop the collection of this name."""
+        operations.invoke(cls(name))
+
+    def run(self, connection: Connection, schema_name: str) -> None:
+        """Drop it."""
+        schema.drop_collection(connection, registry.get_collection(connection, self.name), schema_name)
+
+
+@Operations.register_operation("create_vector_index")
+class CreateVectorIndex(_Operation):
+    """Build an index over a collection's embeddings in place of the one there is."""
+
+    def __init__(self, collection: str, index: VectorIndex) -> None:
+        self.collection = collection
+        self.index = index
+
+    @classmethod
+    def create_vector_index(cls, operations: Operations, collection: str, index: VectorIndex) -> None:
+        """Build it; the operator class follows from the collection's metric and storage."""
+        operations.invoke(cls(collection, index))
+
+    def run(self, connection: Connection, schema_name: str) -> None:
+        """Build it."""
+        config = registry.get_collection(connection, self.collection)
+        schema.create_index(connection, config, self.index, schema_name)
+
+
+@Operations.register_operation("drop_vector_index")
+class DropVectorIndex(_Operation):
+    """Drop the index over a collection's embeddings."""
+
+    def __init__(self, collection: str) -> None:
+        self.collection = collection
+
+    @classmethod
+    def drop_vector_index(cls, operations: Operations, collection: str) -> None:
+        """Drop it; searches become exact scans."""
+        operations.invoke(cls(collection))
+
+    def run(self, connection: Connection, schema_name: str) -> None:
+        """Drop it."""
+        config = registry.get_collection(connection, self.collection)
+        schema.drop_index(connection, config, schema_name)
+
+
+@Operations.implementation_for(CreateCollection)
+@Operations.implementation_for(DropCollection)
+@Operations.implementation_for(CreateVectorIndex)
+@Operations.implementation_for(DropVectorIndex)
+def _run(operations: Operations, operation: _Operation) -> None:
+    operation.run(operations.get_bind(), migration_options(operations).schema)
+
+
+def migration_options(operations: Any) -> MigrationOptions:
+    """Return the options that the running migration was given; `operations` is `alembic.op`."""
+    options = operations.get_context().opts["vectordb_options"]
+    assert isinstance(options, MigrationOptions)  # noqa: S101 - set by vectordb.migration.environment
+    return options

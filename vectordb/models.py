@@ -1,0 +1,242 @@
+"""The tables as SQLAlchemy models: the registry, and a pair of tables per collection.
+
+`DocumentMixin` and `ChunkMixin` are the one declaration of a collection's layout. The
+static classes `Document` and `Chunk` belong to the default collection; `collection_models`
+builds the same pair for any other. The DDL that creates the tables comes from here, too.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    DDL,
+    Computed,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy.schema import CreateIndex, CreateTable, DropTable, ExecutableDDLElement
+
+from vectordb.indexes import VectorIndex
+from vectordb.metrics import VectorSpace
+from vectordb.vector_types import VectorColumn
+
+SCHEMA = "vectordb"
+
+NAMING = {
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    "pk": "%(table_name)s_pkey",
+}
+
+# A row must fit in a page of 8 kB with its vector in it; the other columns move out of line when need be.
+_LARGEST_INLINE_VECTOR = 6_500
+# Keeps a tsvector below PostgreSQL's limit of 1 MB, whatever the text.
+_INDEXED_CHARACTERS = 200_000
+
+
+class Base(DeclarativeBase):
+    """Base of the tables that every installation has."""
+
+    metadata = MetaData(schema=SCHEMA, naming_convention=NAMING)
+
+
+class Collection(Base):
+    """A row of the registry: what a collection is and which embedder fills it."""
+
+    __tablename__ = "collections"
+
+    name: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    documents_table: Mapped[str] = mapped_column(Text, unique=True)
+    chunks_table: Mapped[str] = mapped_column(Text, unique=True)
+    dimensions: Mapped[int] = mapped_column(Integer)
+    metric: Mapped[str] = mapped_column(Text)
+    storage: Mapped[str] = mapped_column(Text)
+    vector_index: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    text_config: Mapped[str] = mapped_column(Text)
+    chunking: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    embedder: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    layout_version: Mapped[int] = mapped_column(SmallInteger)
+    created_at: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class DocumentMixin:
+    """Columns of a `…_documents` table."""
+
+    id: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    title: Mapped[str | None] = mapped_column(Text)
+    uri: Mapped[str | None] = mapped_column(Text)
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    # The attribute has an underscore because SQLAlchemy keeps `metadata` for itself; the column has none.
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
+    created_at: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    updated_at: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class ChunkMixin:
+    """Columns of a `…_chunks` table, but for the embedding's type and the text configuration.
+
+    The metadata is the document's, repeated so that a filter runs beside the vector index.
+    """
+
+    ordinal: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    content: Mapped[str] = mapped_column(Text)
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    span_start: Mapped[int] = mapped_column(Integer)
+    span_end: Mapped[int] = mapped_column(Integer)
+    tokens: Mapped[int | None] = mapped_column(Integer)
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
+
+
+class Document(DocumentMixin, Base):
+    """A document of the default collection."""
+
+    __tablename__ = "documents"
+
+    chunks: Mapped[list[Chunk]] = relationship(
+        back_populates="document", order_by="Chunk.ordinal", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class Chunk(ChunkMixin, Base):
+    """A chunk of the default collection, stored as `vector`; `db.collection().Chunk` knows any other storage.
+
+    The embedding is loaded only when it is read.
+    """
+
+    __tablename__ = "chunks"
+
+    document_id: Mapped[str] = mapped_column(
+        Text(collation="C"), ForeignKey(Document.id, ondelete="CASCADE"), primary_key=True, sort_order=-1
+    )
+    embedding: Mapped[NDArray[np.float32]] = mapped_column(VectorColumn(), deferred=True)
+    document: Mapped[Document] = relationship(back_populates="chunks")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionModels:
+    """The model classes of one collection.
+
+    Attributes:
+        Document: Class of `DocumentMixin` with `chunks`.
+        Chunk: Class of `ChunkMixin` with `document_id`, `document`, `embedding` and `content_tsv`.
+        metadata: Both tables and their indexes, nothing else.
+    """
+
+    Document: type[Any]
+    Chunk: type[Any]
+    metadata: MetaData
+
+
+def table_names(collection: str) -> tuple[str, str]:
+    """Return the names of a collection's tables of documents and of chunks."""
+    prefix = "" if collection == "default" else f"{collection}_"
+    return f"{prefix}documents", f"{prefix}chunks"
+
+
+def vector_index_name(chunks_table: str, method: str) -> str:
+    """Return the name of the index over a collection's embeddings."""
+    return f"{chunks_table}_embedding_{method}_idx"
+
+
+def collection_models(
+    name: str,
+    space: VectorSpace,
+    *,
+    index: VectorIndex | None,
+    text_config: str,
+    schema: str = SCHEMA,
+) -> CollectionModels:
+    """Build the model classes of a collection, on a `MetaData` of their own.
+
+    Args:
+        name: Of the collection, checked.
+        space: Decides the embedding's type and the index's operator class.
+        index: Over the embedding; None for none.
+        text_config: Of the generated `content_tsv`, checked.
+        schema: Where the tables live, checked.
+    """
+    documents_table, chunks_table = table_names(name)
+
+    class CollectionBase(DeclarativeBase):
+        metadata = MetaData(schema=schema, naming_convention=NAMING)
+
+    class Document(DocumentMixin, CollectionBase):
+        __tablename__ = documents_table
+
+        @declared_attr
+        def chunks(cls) -> Mapped[list[Any]]:
+            return relationship(
+                "Chunk",
+                back_populates="document",
+                order_by="Chunk.ordinal",
+                cascade="all, delete-orphan",
+                passive_deletes=True,
+            )
+
+    class Chunk(ChunkMixin, CollectionBase):
+        __tablename__ = chunks_table
+
+        document_id = mapped_column(
+            Text(collation="C"), ForeignKey(Document.id, ondelete="CASCADE"), primary_key=True, sort_order=-1
+        )
+        embedding = mapped_column(VectorColumn(space.storage, space.dimensions), nullable=False, deferred=True)
+        content_tsv = mapped_column(
+            TSVECTOR,
+            Computed(
+                f"to_tsvector('{text_config}'::regconfig, \"left\"(content, {_INDEXED_CHARACTERS}))", persisted=True
+            ),
+            deferred=True,
+        )
+
+        @declared_attr
+        def document(cls) -> Mapped[Any]:
+            return relationship("Document", back_populates="chunks")
+
+    if index is not None:
+        vector_index(Chunk.__table__.c.embedding, space, index)
+    return CollectionModels(Document, Chunk, CollectionBase.metadata)
+
+
+def vector_index(column: Any, space: VectorSpace, index: VectorIndex) -> Index:
+    """Declare the index over an embedding column, with the operator class of its metric."""
+    return Index(
+        vector_index_name(column.table.name, index.method),
+        column,
+        postgresql_using=index.method,
+        postgresql_with=index.options(),
+        postgresql_ops={column.name: space.operator_class(index.method)},
+    )
+
+
+def create_statements(models: CollectionModels, space: VectorSpace) -> list[ExecutableDDLElement]:
+    """Return the DDL of a collection in order: tables, the vectors' place in the row, indexes."""
+    statements: list[ExecutableDDLElement] = [CreateTable(table) for table in models.metadata.sorted_tables]
+    chunks = models.Chunk.__table__
+    if space.storage.bytes_for(space.dimensions) <= _LARGEST_INLINE_VECTOR:
+        # PLAIN keeps vectors in the row: exact scans and bulk loads are a third faster than out of line.
+        statements.append(
+            DDL(f'ALTER TABLE "{chunks.schema}"."{chunks.name}" ALTER COLUMN embedding SET STORAGE PLAIN')
+        )
+    statements.extend(CreateIndex(index) for index in sorted(chunks.indexes, key=lambda index: str(index.name)))
+    return statements
+
+
+def drop_statements(models: CollectionModels) -> list[ExecutableDDLElement]:
+    """Return the DDL that removes a collection's tables."""
+    return [DropTable(table, if_exists=True) for table in reversed(models.metadata.sorted_tables)]

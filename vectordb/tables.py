@@ -1,0 +1,55 @@
+"""Names of a collection's tables, operator and types, as they stand in SQL text.
+
+Every part comes from validated names or from the catalogue, and is quoted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from vectordb.metrics import Storage, VectorSpace
+from vectordb.models import table_names
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What statements over one collection are made of.
+
+    Attributes:
+        documents: Quoted, with the schema.
+        chunks: Quoted, with the schema.
+        operator: Distance operator, with the schema of pgvector, so that no search_path is needed.
+        vector_type: Type of one embedding, quoted, with its schema.
+        send: Function that returns an embedding in binary.
+        element_oid: Oid of the type, as binary arrays name it.
+    """
+
+    documents: str
+    chunks: str
+    operator: str
+    vector_type: str
+    send: str
+    element_oid: int
+
+
+def collection_tables(
+    name: str, space: VectorSpace, *, schema: str, extension_schema: str, element_oid: int
+) -> Tables:
+    """Return the names for a collection."""
+    documents, chunks = table_names(name)
+    type_schema = "pg_catalog" if space.storage is Storage.BIT else extension_schema
+    return Tables(
+        documents=quote(schema, documents),
+        chunks=quote(schema, chunks),
+        operator=f"OPERATOR({quote(extension_schema)}.{space.metric.operator})",
+        vector_type=quote(type_schema, str(space.storage)),
+        send=quote(type_schema, f"{space.storage}_send"),
+        element_oid=element_oid,
+    )
+
+
+def quote(*parts: str) -> str:
+    """Return a quoted identifier."""
+    return sql.Identifier(*parts).as_string(None)
