@@ -195,7 +195,7 @@ class Upsert:
                 to_cut.append(document)
             elif not (state.same_content and state.same_attributes):
                 plan.changed.append(row)
-                plan.expected[row.id] = bytes(state.content_hash)
+                plan.expected[row.id] = state.content_hash
                 if state.same_content:
                     plan.metadata_only[row.id] = row.metadata
                 else:

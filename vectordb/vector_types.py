@@ -22,29 +22,10 @@ from vectordb import vectors
 from vectordb.metrics import Metric, Storage, VectorSpace
 
 
-class EncodedVector(bytes):
-    """One vector in pgvector's binary form, to be passed as a parameter."""
+class BinaryParameter(bytes):
+    """A value in PostgreSQL's binary form, to be passed as a parameter: an encoded vector, or an array."""
 
     __slots__ = ()
-
-
-class EncodedVectors(bytes):
-    """An array of vectors in PostgreSQL's binary array form, to be passed to `unnest`."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, values: list[bytes], element_oid: int) -> EncodedVectors:
-        """Assemble encoded vectors, in order, into an array.
-
-        Source: `array_recv` in PostgreSQL.
-        """
-        header = np.array([1, 0, element_oid, len(values), 1], dtype=">i4").tobytes()
-        parts = [header]
-        for value in values:
-            parts.append(len(value).to_bytes(4, "big"))
-            parts.append(value)
-        return cls(b"".join(parts))
 
 
 class _BinaryDumper(Dumper):
@@ -58,12 +39,11 @@ class _BinaryDumper(Dumper):
 
 
 def register_dumpers(adapters: AdaptersMap) -> None:
-    """Teach a connection, or psycopg as a whole, to send encoded vectors."""
-    adapters.register_dumper(EncodedVector, _BinaryDumper)
-    adapters.register_dumper(EncodedVectors, _BinaryDumper)
+    """Teach a connection, or psycopg as a whole, to send values that are in binary form already."""
+    adapters.register_dumper(BinaryParameter, _BinaryDumper)
 
 
-# These two types are ours alone, so nobody else's values are touched; every connection opened from here on,
+# The type is ours alone, so nobody else's values are touched; every connection opened from here on,
 # by the application's own engine too, can send them.
 register_dumpers(psycopg.adapters)
 
@@ -89,15 +69,15 @@ class VectorColumn(UserDefinedType[NDArray[np.float32]]):
         """Return the type as SQL writes it."""
         return str(self.storage) if self.dimensions is None else f"{self.storage}({self.dimensions})"
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], EncodedVector | None]:
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], BinaryParameter | None]:
         """Return what turns an array into bytes for psycopg."""
 
-        def process(value: Any) -> EncodedVector | None:
+        def process(value: Any) -> BinaryParameter | None:
             if value is None:
                 return None
             dimensions = self.dimensions or len(value)
             space = VectorSpace(dimensions, _any_metric(self.storage), self.storage)
-            return EncodedVector(vectors.encode(vectors.as_vector(value, space), self.storage)[0])
+            return BinaryParameter(vectors.encode(vectors.as_vector(value, space), self.storage)[0])
 
         return process
 

@@ -8,12 +8,13 @@ from vectordb.repository.reading import (
     count_documents,
     get_documents,
     get_vectors,
+    is_empty,
     scan_documents,
     search_chunks,
     stored_chunks,
 )
 from vectordb.repository.rows import ChunkRow, ChunkUpdate, DocumentRow, DocumentState, StoredChunk, WritePlan
-from vectordb.repository.writing import classify_documents, delete_documents, write_documents
+from vectordb.repository.writing import classify_documents, copy_all, delete_documents, write_documents
 
 __all__ = [
     "ChunkRow",
@@ -23,10 +24,12 @@ __all__ = [
     "StoredChunk",
     "WritePlan",
     "classify_documents",
+    "copy_all",
     "count_documents",
     "delete_documents",
     "get_documents",
     "get_vectors",
+    "is_empty",
     "scan_documents",
     "search_chunks",
     "stored_chunks",

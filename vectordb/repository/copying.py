@@ -20,17 +20,19 @@ _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 # Small enough that the server works on one piece while the next is put together.
-_ROWS_PER_WRITE = 256
+_ROWS_PER_WRITE = 64
 
 _DOCUMENT_COLUMNS = "id, title, uri, content_hash, metadata"
 _CHUNK_COLUMNS = (
     "document_id, ordinal, content, content_hash, span_start, span_end, tokens, metadata, embedding"
 )
 
+_head = struct.Struct(">hi").pack
 _length = struct.Struct(">i").pack
-_fields = struct.Struct(">h").pack
+_length_and_json = struct.Struct(">iB").pack
+_ordinal_and_length = struct.Struct(">iii").pack
+_spans = struct.Struct(">iiii").pack
 _integer = struct.Struct(">ii").pack
-_two_integers = struct.Struct(">iiii").pack
 
 
 def copy_documents(connection: PsycopgConnection, tables: Tables, rows: Iterable[DocumentRow]) -> None:
@@ -58,23 +60,37 @@ def _pieces(rows: Iterable[R]) -> Iterator[list[R]]:
 
 
 def _document(row: DocumentRow) -> bytes:
+    id, metadata = row.id.encode(), row.metadata.encode()
     return b"".join(
-        (_fields(5), _text(row.id), _text(row.title), _text(row.uri), _binary(row.content_hash), _json(row.metadata))
+        (
+            _head(5, len(id)),
+            id,
+            _text(row.title),
+            _text(row.uri),
+            _length(len(row.content_hash)),
+            row.content_hash,
+            _length_and_json(len(metadata) + 1, 1),
+            metadata,
+        )
     )
 
 
 def _chunk(row: ChunkRow) -> bytes:
+    id, content, metadata = row.document_id.encode(), row.content.encode(), row.metadata.encode()
     return b"".join(
         (
-            _fields(9),
-            _text(row.document_id),
-            _integer(4, row.ordinal),
-            _text(row.content),
-            _binary(row.content_hash),
-            _two_integers(4, row.span_start, 4, row.span_end),
+            _head(9, len(id)),
+            id,
+            _ordinal_and_length(4, row.ordinal, len(content)),
+            content,
+            _length(len(row.content_hash)),
+            row.content_hash,
+            _spans(4, row.span_start, 4, row.span_end),
             _NULL if row.tokens is None else _integer(4, row.tokens),
-            _json(row.metadata),
-            _binary(row.embedding),
+            _length_and_json(len(metadata) + 1, 1),
+            metadata,
+            _length(len(row.embedding)),
+            row.embedding,
         )
     )
 
@@ -84,12 +100,3 @@ def _text(value: str | None) -> bytes:
         return _NULL
     encoded = value.encode()
     return _length(len(encoded)) + encoded
-
-
-def _binary(value: bytes) -> bytes:
-    return _length(len(value)) + value
-
-
-def _json(value: str) -> bytes:
-    encoded = value.encode()
-    return _length(len(encoded) + 1) + b"\x01" + encoded

@@ -15,11 +15,12 @@ from vectordb.database import PsycopgConnection
 from vectordb.documents import Document, Hit
 from vectordb.filters import Filter
 from vectordb.metrics import VectorSpace
+from vectordb.repository.arrays import text_array
 from vectordb.repository.rows import StoredChunk
 from vectordb.search.statements import Statement
 from vectordb.search.where import where_clause
 from vectordb.tables import Tables
-from vectordb.vector_types import EncodedVector
+from vectordb.vector_types import BinaryParameter
 
 
 def search_chunks(
@@ -28,7 +29,7 @@ def search_chunks(
     """Return the hits of a search statement by ascending distance, ties by document and ordinal."""
     rows = connection.execute(
         statement.sql,  # type: ignore[arg-type] # built from validated identifiers, see search.statements
-        {**statement.parameters, "query": EncodedVector(query)},
+        {**statement.parameters, "query": BinaryParameter(query)},
         prepare=statement.prepare,
         binary=True,
     ).fetchall()
@@ -46,8 +47,8 @@ def _by_distance(row: tuple[Any, ...]) -> tuple[float, str, int]:
 
 def get_documents(connection: PsycopgConnection, tables: Tables, ids: list[str]) -> dict[str, Document]:
     """Return the stored documents among `ids`, put together from their chunks."""
-    selected = f"SELECT id, title, uri, metadata FROM {tables.documents} WHERE id = ANY(%(ids)s::text[])"
-    return {str(document.id): document for document in _documents(connection, tables, selected, {"ids": ids})}
+    selected = f"SELECT id, title, uri, metadata FROM {tables.documents} WHERE id = ANY(%(ids)b::text[])"
+    return {str(document.id): document for document in _documents(connection, tables, selected, {"ids": text_array(ids)})}
 
 
 def scan_documents(
@@ -81,6 +82,11 @@ def _documents(
     return documents
 
 
+def is_empty(connection: PsycopgConnection, tables: Tables) -> bool:
+    """Return whether there is no document at all."""
+    return connection.execute(f"SELECT FROM {tables.documents} LIMIT 1").fetchone() is None  # type: ignore[arg-type] # noqa: S608 - validated identifiers
+
+
 def count_documents(connection: PsycopgConnection, tables: Tables, where: Filter | None) -> int:
     """Return how many documents match."""
     condition, parameters = _where(where)
@@ -98,8 +104,8 @@ def get_vectors(
     """Return the embeddings of documents, each of shape (chunks, dimensions), in order of the chunks."""
     rows = connection.execute(
         f"SELECT document_id, {tables.send}(embedding) FROM {tables.chunks}"  # type: ignore[arg-type] # noqa: S608 - validated identifiers
-        ' WHERE document_id = ANY(%(ids)s::text[]) ORDER BY document_id, ordinal',
-        {"ids": ids},
+        ' WHERE document_id = ANY(%(ids)b::text[]) ORDER BY document_id, ordinal',
+        {"ids": text_array(ids)},
         binary=True,
     ).fetchall()
     matrix = vectors.decode([bytes(value) for _, value in rows], space)
@@ -118,8 +124,8 @@ def stored_chunks(
     """Return what can be reused of documents that are written anew."""
     rows = connection.execute(
         f"SELECT document_id, ordinal, content_hash, {tables.send}(embedding) FROM {tables.chunks}"  # type: ignore[arg-type] # noqa: S608 - validated identifiers
-        " WHERE document_id = ANY(%(ids)s::text[]) ORDER BY document_id, ordinal",
-        {"ids": list(ids)},
+        " WHERE document_id = ANY(%(ids)b::text[]) ORDER BY document_id, ordinal",
+        {"ids": text_array(list(ids))},
         binary=True,
     )
     found: dict[str, list[StoredChunk]] = {}

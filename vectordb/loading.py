@@ -1,0 +1,215 @@
+"""How vectors that are known already become rows, at the speed of COPY.
+
+Rows are made one small piece at a time, while PostgreSQL takes in the piece before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from vectordb import repository, vectors
+from vectordb.database import Database, PsycopgConnection
+from vectordb.documents import UpsertResult, content_hash
+from vectordb.errors import DuplicateDocument, InvalidInput, InvalidText, TransactionConflict
+from vectordb.metrics import VectorSpace
+from vectordb.repository import ChunkRow, DocumentRow, WritePlan
+from vectordb.tables import Tables
+from vectordb.validation import MAX_ID_BYTES, check_id, check_text, metadata_json
+from vectordb.vectors import FloatMatrix
+
+# Documents per transaction where some may be stored already.
+_SLICE = 4_000
+# Vectors that are encoded at once.
+_BLOCK = 512
+_MOST_PLANS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class VectorBatch:
+    """Checked vectors with their documents, n of each, in the order of the ids.
+
+    Attributes:
+        ids: No two the same, ascending.
+        contents: Texts; None leaves them empty.
+        metadata: JSON; None leaves it empty.
+        matrix: Shape (n, dimensions).
+    """
+
+    ids: list[str]
+    contents: list[str] | None
+    metadata: list[str] | None
+    matrix: FloatMatrix
+
+    def part(self, start: int, stop: int) -> VectorBatch:
+        """Return the entries from `start` up to `stop`."""
+        return VectorBatch(
+            self.ids[start:stop],
+            None if self.contents is None else self.contents[start:stop],
+            None if self.metadata is None else self.metadata[start:stop],
+            self.matrix[start:stop],
+        )
+
+
+class _Rows(NamedTuple):
+    """Rows of some documents, one chunk each, in the same order."""
+
+    documents: list[DocumentRow]
+    chunks: list[ChunkRow]
+
+    def only(self, ids: set[str]) -> _Rows:
+        """Return the rows of these documents."""
+        return _Rows(
+            [row for row in self.documents if row.id in ids], [row for row in self.chunks if row.document_id in ids]
+        )
+
+
+def check_batch(
+    ids: Sequence[str | int | UUID],
+    matrix: FloatMatrix,
+    contents: Sequence[str] | None,
+    metadata: Sequence[Mapping[str, Any]] | None,
+) -> VectorBatch:
+    """Check what comes with vectors, and sort all by id.
+
+    Raises:
+        InvalidInput: Numbers of entries differ, or the kind that fits: id, text, metadata.
+        DuplicateDocument: The same id twice.
+    """
+    if isinstance(ids, (str, int, UUID)):
+        raise InvalidInput("ids is a sequence with one id for each vector, even for one vector")
+    count = len(matrix)
+    for name, values in (("ids", ids), ("contents", contents), ("metadata", metadata)):
+        if values is not None and len(values) != count:
+            raise InvalidInput(f"{name} has {len(values)} entries for {count} vectors; each vector needs one")
+    checked = _check_ids(ids)
+    texts = None if contents is None else _check_texts(contents)
+    json = None if metadata is None else [metadata_json(entry) for entry in metadata]
+    if all(a < b for a, b in zip(checked, checked[1:], strict=False)):
+        return VectorBatch(checked, texts, json, matrix)
+    order = sorted(range(count), key=checked.__getitem__)
+    for here, after in zip(order, order[1:], strict=False):
+        if checked[here] == checked[after]:
+            raise DuplicateDocument(
+                f"the id {checked[here]!r} occurs twice in one call, at {here} and {after}; keep one of the two",
+                id=checked[here],
+            )
+    return VectorBatch(
+        [checked[i] for i in order],
+        None if texts is None else [texts[i] for i in order],
+        None if json is None else [json[i] for i in order],
+        matrix[order],
+    )
+
+
+def _check_ids(ids: Sequence[str | int | UUID]) -> list[str]:
+    """Check ids all at once where they are plain, one by one where they are not."""
+    try:
+        joined = "".join(ids)  # type: ignore[arg-type] # other types than str fail here and are checked below
+    except TypeError:
+        return [check_id(id) for id in ids]
+    plain = joined.isascii() and "\x00" not in joined and min(map(len, ids), default=1) > 0  # type: ignore[arg-type] # all are str
+    if plain and max(map(len, ids), default=0) <= MAX_ID_BYTES:  # type: ignore[arg-type] # all are str
+        return list(ids)  # type: ignore[arg-type] # all are str
+    return [check_id(id) for id in ids]
+
+
+def _check_texts(contents: Sequence[str]) -> list[str]:
+    """Check texts all at once, and one by one only to say which is wrong."""
+    try:
+        if b"\x00" not in "".join(contents).encode():
+            return list(contents)
+    except (TypeError, UnicodeEncodeError):
+        pass
+    for position, text in enumerate(contents):
+        try:
+            check_text(text, "content")
+        except InvalidText as error:
+            raise InvalidText(f"document {position}: {error}", **error.facts) from None
+    return list(contents)
+
+
+def load_vectors(database: Database, tables: Tables, space: VectorSpace, batch: VectorBatch) -> UpsertResult:
+    """Upsert vectors: in one transaction while the collection is empty, else one for every 4,000."""
+    if database.run(lambda connection: _fill(connection, tables, space, batch)):
+        return UpsertResult(inserted=len(batch.ids), chunks=len(batch.ids))
+    result = UpsertResult()
+    for start in range(0, len(batch.ids), _SLICE):
+        part = batch.part(start, start + _SLICE)
+        hashes: list[bytes] = []
+        rows = _Rows(list(_documents(part, space, hashes)), list(_chunks(part, space, hashes)))
+        result += _upsert(database, tables, rows)
+    return result
+
+
+def _fill(connection: PsycopgConnection, tables: Tables, space: VectorSpace, batch: VectorBatch) -> bool:
+    """Copy everything into an empty collection; return whether that was possible."""
+    if not repository.is_empty(connection, tables):
+        return False
+    hashes: list[bytes] = []
+    return repository.copy_all(
+        connection, tables, _documents(batch, space, hashes), _chunks(batch, space, hashes)
+    )
+
+
+def _documents(batch: VectorBatch, space: VectorSpace, hashes: list[bytes]) -> Iterator[DocumentRow]:
+    """Yield the documents; their hashes are appended to `hashes` for the chunks that follow."""
+    for id, content, metadata, vector in _entries(batch, space):
+        digest = content_hash(content, vector)
+        hashes.append(digest)
+        yield DocumentRow(id, None, None, digest, metadata)
+
+
+def _chunks(batch: VectorBatch, space: VectorSpace, hashes: list[bytes]) -> Iterator[ChunkRow]:
+    entries = zip(_entries(batch, space), hashes, strict=True)
+    for (id, content, metadata, vector), digest in entries:
+        yield ChunkRow(id, 0, content, digest, 0, len(content), None, metadata, vector)
+
+
+def _entries(batch: VectorBatch, space: VectorSpace) -> Iterator[tuple[str, str, str, bytes]]:
+    """Yield id, content, metadata and encoded vector; encoded in blocks, so that memory stays small."""
+    for start in range(0, len(batch.ids), _BLOCK):
+        part = batch.part(start, start + _BLOCK)
+        contents = part.contents if part.contents is not None else repeat("")
+        metadata = part.metadata if part.metadata is not None else repeat("{}")
+        yield from zip(part.ids, contents, metadata, vectors.encode(part.matrix, space.storage), strict=False)
+
+
+def _upsert(database: Database, tables: Tables, rows: _Rows) -> UpsertResult:
+    result = UpsertResult()
+    for _ in range(_MOST_PLANS):
+        plan = _plan(database, tables, rows)
+        overtaken = database.run(lambda connection, plan=plan: repository.write_documents(connection, tables, plan))  # type: ignore[misc] # binds the loop's value
+        written = plan.without(overtaken)
+        result += UpsertResult(
+            inserted=len(written.new),
+            updated=len(written.changed),
+            unchanged=len(rows.documents) - len(plan.new) - len(plan.changed),
+            chunks=len(written.new_chunks) + len(written.changed_chunks),
+        )
+        if not overtaken:
+            return result
+        rows = rows.only(overtaken)
+    raise TransactionConflict("other writers keep changing the same documents; try again when they are done")
+
+
+def _plan(database: Database, tables: Tables, rows: _Rows) -> WritePlan:
+    states = database.run(lambda connection: repository.classify_documents(connection, tables, rows.documents))
+    plan = WritePlan()
+    for document, chunk in zip(rows.documents, rows.chunks, strict=True):
+        state = states.get(document.id)
+        if state is None:
+            plan.new.append(document)
+            plan.new_chunks.append(chunk)
+        elif not (state.same_content and state.same_attributes):
+            plan.changed.append(document)
+            plan.expected[document.id] = state.content_hash
+            if state.same_content:
+                plan.metadata_only[document.id] = document.metadata
+            else:
+                plan.changed_chunks.append(chunk)
+                plan.chunk_counts[document.id] = 1
+    return plan
