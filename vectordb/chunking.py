@@ -129,6 +129,7 @@ class Chunker:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens if tokenizer is not None else None
         self._overlap = chunking.overlap
+        self._splitters: dict[tuple[int, int], TextSplitter] = {}
         self._by_tokens = chunking.unit == "tokens" and tokenizer is not None
         if chunking.unit == "tokens" and tokenizer is None and (chunking.size is not None or chunking.overlap):
             raise ConfigurationError(
@@ -235,11 +236,17 @@ class Chunker:
         return counts
 
     def _splitter(self, size: int, overlap: int) -> TextSplitter:
+        """Return the splitter for a size, made once: each copies the whole tokenizer."""
         from semantic_text_splitter import TextSplitter
 
-        if self._by_tokens and self._tokenizer is not None:
-            return TextSplitter.from_huggingface_tokenizer(self._tokenizer, size, overlap=overlap, trim=False)
-        return TextSplitter(size, overlap=overlap, trim=False)
+        splitter = self._splitters.get((size, overlap))
+        if splitter is None:
+            if self._by_tokens and self._tokenizer is not None:
+                splitter = TextSplitter.from_huggingface_tokenizer(self._tokenizer, size, overlap=overlap, trim=False)
+            else:
+                splitter = TextSplitter(size, overlap=overlap, trim=False)
+            self._splitters[size, overlap] = splitter
+        return splitter
 
 
 def join_chunks(chunks: Iterable[tuple[int, str]]) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sqlalchemy import Connection
 
+from vectordb import documents as values
 from vectordb import registry, repository, schema, vectors
 from vectordb.chunking import Chunker
 from vectordb.database import Database
-from vectordb.documents import Document, Hit, Results, UpsertResult
+from vectordb.documents import Hit, Results, UpsertResult
 from vectordb.embedders import Embedder, embedder_from_identity
 from vectordb.errors import (
     ConfigurationError,
@@ -28,6 +29,7 @@ from vectordb.filters import Filter, as_filter
 from vectordb.indexes import VectorIndex
 from vectordb.loading import check_batch, load_vectors
 from vectordb.metrics import Metric, Storage
+from vectordb.models import CollectionModels
 from vectordb.registry import CollectionConfig
 from vectordb.schema import IndexInfo
 from vectordb.search.statements import SearchOptions, Statement, search_statement
@@ -81,7 +83,7 @@ class Collection:
             element_oid=extension.oids[config.space.storage],
         )
         self._unfiltered = lru_cache(maxsize=64)(self._unfiltered_statement)
-        self._models: schema.CollectionModels | None = None
+        self._models: CollectionModels | None = None
 
     def __repr__(self) -> str:
         space = self._config.space
@@ -115,12 +117,14 @@ class Collection:
     @property
     def Document(self) -> type[Any]:  # noqa: N802 - it is a class
         """SQLAlchemy class of its documents, for the application's own sessions and joins."""
-        return self._model_classes().Document
+        model: type[Any] = self._model_classes().Document
+        return model
 
     @property
     def Chunk(self) -> type[Any]:  # noqa: N802 - it is a class
         """SQLAlchemy class of its chunks, for the application's own sessions and joins."""
-        return self._model_classes().Chunk
+        model: type[Any] = self._model_classes().Chunk
+        return model
 
     def upsert(
         self,
@@ -157,11 +161,11 @@ class Collection:
         call = Upsert(
             self._database, self._tables, self._config.space, self._writing_embedder, self._text_chunker, on_progress
         )
-        values = as_documents(documents)
-        if isinstance(values, Sequence):
-            return call.run(prepare_documents(values, self._config.space), batch_size)
+        given = as_documents(documents)
+        if isinstance(given, Sequence):
+            return call.run(prepare_documents(given, self._config.space), batch_size)
         result = UpsertResult()
-        while batch := list(islice(values, batch_size)):
+        while batch := list(islice(given, batch_size)):
             result += call.run(prepare_documents(batch, self._config.space), batch_size)
         return result
 
@@ -248,10 +252,10 @@ class Collection:
         return Results(hits if min_score is None else [hit for hit in hits if hit.score >= min_score])
 
     @overload
-    def get(self, ids: DocumentId) -> Document: ...
+    def get(self, ids: DocumentId) -> values.Document: ...
     @overload
-    def get(self, ids: Iterable[DocumentId]) -> list[Document]: ...
-    def get(self, ids: DocumentId | Iterable[DocumentId]) -> Document | list[Document]:
+    def get(self, ids: Iterable[DocumentId]) -> list[values.Document]: ...
+    def get(self, ids: DocumentId | Iterable[DocumentId]) -> values.Document | list[values.Document]:
         """Read documents by id, their content put together from the chunks.
 
         Args:
@@ -310,11 +314,9 @@ class Collection:
         Round trips: 1.
         """
         condition = as_filter(where)
-        return self._database.run(
-            lambda connection: repository.count_documents(connection, self._tables, condition)
-        )
+        return self._database.run(lambda connection: repository.count_documents(connection, self._tables, condition))
 
-    def scan(self, where: Where | None = None) -> Iterator[Document]:
+    def scan(self, where: Where | None = None) -> Iterator[values.Document]:
         """Go through documents by id, all or those that match a filter, without holding a transaction.
 
         Documents that are written meanwhile may or may not appear; none appears twice.
@@ -404,21 +406,16 @@ class Collection:
     def _text_chunker(self) -> Chunker:
         if self._chunker is None:
             embedder = self.embedder
-            self._chunker = Chunker(
-                self._config.chunking, tokenizer=embedder.tokenizer, max_tokens=embedder.max_tokens
-            )
+            self._chunker = Chunker(self._config.chunking, tokenizer=embedder.tokenizer, max_tokens=embedder.max_tokens)
         return self._chunker
 
     def _encode_query(self, query: str | ArrayLike) -> bytes:
-        space = self._config.space
         if isinstance(query, str):
             text = check_text(query, "the query")
             if not text.strip():
                 raise InvalidInput("the query is empty; search for a text or a vector")
-            matrix = vectors.as_matrix(self.embedder.embed([text], input_type="query"), space)
-        else:
-            matrix = vectors.as_vector(query, space)
-        return vectors.encode(matrix, space.storage)[0]
+            query = self.embedder.embed([text], input_type="query")[0]
+        return vectors.encode_query(query, self._config.space)
 
     @property
     def _index_method(self) -> str | None:
@@ -434,7 +431,7 @@ class Collection:
     def _declared(self, connection: Connection) -> CollectionConfig:
         return registry.get_collection(connection, self.name)
 
-    def _model_classes(self) -> schema.CollectionModels:
+    def _model_classes(self) -> CollectionModels:
         if self._models is None:
             self._models = schema.models_of(self._config, self._schema)
         return self._models
@@ -447,5 +444,3 @@ def _ids(ids: DocumentId | Iterable[DocumentId]) -> list[str]:
 def _check_number(name: str, value: object, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise InvalidInput(f"{name} is a whole number from 1 to {most}, not {value!r:.40}")
-
-

@@ -102,7 +102,8 @@ class Database:
     def __init__(self, engine: Engine, *, owned: bool = True) -> None:
         if engine.dialect.driver != "psycopg":
             raise ConfigurationError(
-                f"vectordb needs an engine of postgresql+psycopg://, not of {engine.dialect.name}+{engine.dialect.driver}"
+                "vectordb needs an engine of postgresql+psycopg://,"
+                f" not of {engine.dialect.name}+{engine.dialect.driver}://"
             )
         self.engine = engine
         self._owned = owned
@@ -144,7 +145,8 @@ class Database:
             retry=tenacity.retry_if_exception_type((ConnectionFailed, TransactionConflict)),
             reraise=True,
         )
-        return retry(self._attempt, work)
+        result: T = retry(self._attempt, work)
+        return result
 
     def _attempt(self, work: Callable[[PsycopgConnection], T]) -> T:
         try:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 from uuid import UUID
 
 from numpy.typing import ArrayLike
@@ -38,8 +38,7 @@ class Document:
 DOCUMENT_FIELDS = frozenset(item.name for item in fields(Document))
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A chunk that a search found.
 
     Attributes:
@@ -62,7 +61,7 @@ class Hit:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as JSON-ready values."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return self._asdict()
 
 
 class Results(Sequence[Hit]):
@@ -138,7 +137,9 @@ class UpsertResult:
 
 def content_hash(content: str, embedding: bytes = b"") -> bytes:
     """Return 16 bytes that change when the text, or a vector given with it, changes."""
-    return hashlib.blake2b(content.encode() + b"\x00" + embedding if embedding else content.encode(), digest_size=16).digest()
+    return hashlib.blake2b(
+        content.encode() + b"\x00" + embedding if embedding else content.encode(), digest_size=16
+    ).digest()
 
 
 def derived_id(*parts: str | None) -> str:

@@ -61,7 +61,8 @@ class Compare(Filter):
     def __post_init__(self) -> None:
         if self.operator != "==" and (self.value is None or isinstance(self.value, bool)):
             raise InvalidFilter(
-                f"{self.field[:200]} {self.operator} {self.value}: only numbers and strings have an order", path=self.field
+                f"{self.field[:200]} {self.operator} {self.value}: only numbers and strings have an order",
+                path=self.field,
             )
 
     def matches(self, metadata: Mapping[str, Any]) -> bool:
@@ -74,9 +75,7 @@ class Compare(Filter):
         if isinstance(value, str):
             # As PostgreSQL compares under the "C" collation.
             found, value = found.encode(), value.encode()  # type: ignore[assignment] # bytes only from here on
-        return bool(
-            {"<": found < value, "<=": found <= value, ">": found > value, ">=": found >= value}[self.operator]
-        )
+        return bool({"<": found < value, "<=": found <= value, ">": found > value, ">=": found >= value}[self.operator])
 
     def to_dict(self) -> dict[str, Any]:
         """Return `{field: value}` or `{field: {operator: value}}`."""

@@ -32,9 +32,7 @@ class HNSW:
         _check_range("m", self.m, 2, 100)
         _check_range("ef_construction", self.ef_construction, 4, 1000)
         if self.ef_construction < 2 * self.m:
-            raise ConfigurationError(
-                f"ef_construction must be at least 2 * m: {self.ef_construction} < {2 * self.m}"
-            )
+            raise ConfigurationError(f"ef_construction must be at least 2 * m: {self.ef_construction} < {2 * self.m}")
 
     def options(self) -> dict[str, int]:
         """Return what goes into `WITH (...)`."""

@@ -150,9 +150,7 @@ def _fill(connection: PsycopgConnection, tables: Tables, space: VectorSpace, bat
     if not repository.is_empty(connection, tables):
         return False
     hashes: list[bytes] = []
-    return repository.copy_all(
-        connection, tables, _documents(batch, space, hashes), _chunks(batch, space, hashes)
-    )
+    return repository.copy_all(connection, tables, _documents(batch, space, hashes), _chunks(batch, space, hashes))
 
 
 def _documents(batch: VectorBatch, space: VectorSpace, hashes: list[bytes]) -> Iterator[DocumentRow]:

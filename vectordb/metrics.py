@@ -8,6 +8,7 @@ Source: pgvector README, sections "Querying", "HNSW", "IVFFlat" and "Reference".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -29,7 +30,7 @@ class Metric(StrEnum):
 
     @property
     def operator(self) -> str:
-        """pgvector's distance operator, for example `<=>`."""
+        """Pgvector's distance operator, for example `<=>`."""
         return _OPERATORS[self]
 
     def score(self, distance: float, dimensions: int) -> float:
@@ -43,13 +44,7 @@ class Metric(StrEnum):
             cosine: the cosine similarity, -1 to 1. inner_product: the dot product. l2, l1:
             1 / (1 + distance), 0 to 1. hamming: the share of equal bits. jaccard: 1 - distance.
         """
-        if self is Metric.COSINE or self is Metric.JACCARD:
-            return 1.0 - distance
-        if self is Metric.INNER_PRODUCT:
-            return -distance
-        if self is Metric.HAMMING:
-            return 1.0 - distance / dimensions
-        return 1.0 / (1.0 + distance)
+        return _SCORES[self](distance, dimensions)
 
 
 class Storage(StrEnum):
@@ -83,6 +78,15 @@ _OPERATORS = {
     Metric.L1: "<+>",
     Metric.HAMMING: "<~>",
     Metric.JACCARD: "<%>",
+}
+
+_SCORES: dict[Metric, Callable[[float, int], float]] = {
+    Metric.COSINE: lambda distance, _: 1.0 - distance,
+    Metric.L2: lambda distance, _: 1.0 / (1.0 + distance),
+    Metric.INNER_PRODUCT: lambda distance, _: -distance,
+    Metric.L1: lambda distance, _: 1.0 / (1.0 + distance),
+    Metric.HAMMING: lambda distance, dimensions: 1.0 - distance / dimensions,
+    Metric.JACCARD: lambda distance, _: 1.0 - distance,
 }
 
 _MAX_DIMENSIONS = {
@@ -170,7 +174,12 @@ class VectorSpace:
         """
         limit, metrics = _INDEXABLE.get((method, self.storage), (0, ()))
         if self.metric not in metrics:
-            others = [name for (name, storage), (_, can) in _INDEXABLE.items() if storage is self.storage if self.metric in can]
+            others = [
+                name
+                for (name, storage), (_, can) in _INDEXABLE.items()
+                if storage is self.storage
+                if self.metric in can
+            ]
             raise ConfigurationError(
                 f"pgvector has no {method} index for {self.storage} by {self.metric}; "
                 f"use {' or '.join(others) or 'no index'}"

@@ -230,9 +230,10 @@ def create_statements(models: CollectionModels, space: VectorSpace) -> list[Exec
     chunks = models.Chunk.__table__
     if space.storage.bytes_for(space.dimensions) <= _LARGEST_INLINE_VECTOR:
         # PLAIN keeps vectors in the row: exact scans and bulk loads are a third faster than out of line.
-        statements.append(
-            DDL(f'ALTER TABLE "{chunks.schema}"."{chunks.name}" ALTER COLUMN embedding SET STORAGE PLAIN')
+        plain: ExecutableDDLElement = DDL(  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
+            f'ALTER TABLE "{chunks.schema}"."{chunks.name}" ALTER COLUMN embedding SET STORAGE PLAIN'
         )
+        statements.append(plain)
     statements.extend(CreateIndex(index) for index in sorted(chunks.indexes, key=lambda index: str(index.name)))
     return statements
 

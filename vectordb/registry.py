@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from vectordb.chunking import Chunking
 from vectordb.embedders import EmbedderIdentity
@@ -81,7 +81,7 @@ class CollectionConfig:
         }
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> CollectionConfig:
+    def from_row(cls, row: Mapping[str, Any] | RowMapping) -> CollectionConfig:
         """Rebuild the declaration from a row of the registry."""
         return cls(
             name=row["name"],

@@ -130,7 +130,10 @@ def _execute(connection: Connection, statements: Iterable[ExecutableDDLElement])
     """Run DDL with pgvector's schema in reach, wherever it was installed."""
     extension = require_extension(connection)
     connection.execute(
-        text("SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), CAST(:path AS text)), true)"),
+        text(
+            "SELECT set_config('search_path',"
+            " concat_ws(', ', nullif(current_setting('search_path'), ''), CAST(:path AS text)), true)"
+        ),
         {"path": quote(extension.schema)},
     )
     for statement in statements:

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
 
     url: SecretStr | None = None
     path: Path = Path(".vectordb")
-    schema_name: str = Field("vectordb", validation_alias="VECTORDB_SCHEMA")
+    schema_name: str = Field(default="vectordb", validation_alias="VECTORDB_SCHEMA")
     dimensions: int | None = None
     metric: Metric = Metric.COSINE
     storage: Storage = Storage.VECTOR

@@ -34,9 +34,7 @@ class Tables:
     element_oid: int
 
 
-def collection_tables(
-    name: str, space: VectorSpace, *, schema: str, extension_schema: str, element_oid: int
-) -> Tables:
+def collection_tables(name: str, space: VectorSpace, *, schema: str, extension_schema: str, element_oid: int) -> Tables:
     """Return the names for a collection."""
     documents, chunks = table_names(name)
     type_schema = "pg_catalog" if space.storage is Storage.BIT else extension_schema

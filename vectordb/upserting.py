@@ -119,9 +119,7 @@ def _prepare(document: Document, space: VectorSpace) -> Prepared:
     if document.embedding is not None:
         embedding = vectors.encode(vectors.as_vector(document.embedding, space), space.storage)[0]
     id = derived_id(content, title, uri, metadata) if document.id is None else check_id(document.id)
-    return Prepared(
-        DocumentRow(id, title, uri, content_hash(content, embedding or b""), metadata), content, embedding
-    )
+    return Prepared(DocumentRow(id, title, uri, content_hash(content, embedding or b""), metadata), content, embedding)
 
 
 class _Draft(NamedTuple):
@@ -202,9 +200,7 @@ class Upsert:
                     to_cut.append(document)
         stored = self._stored_chunks([document.row.id for document in to_cut if document.row.id in plan.expected])
         drafts = self._cut(to_cut, embeddings)
-        kept = {
-            (id, chunk.ordinal): chunk.content_hash for id, chunks in stored.items() for chunk in chunks
-        }
+        kept = {(id, chunk.ordinal): chunk.content_hash for id, chunks in stored.items() for chunk in chunks}
         embeddings.update((chunk.content_hash, chunk.embedding) for chunks in stored.values() for chunk in chunks)
         moving = [draft for draft in drafts if kept.get((draft.document.id, draft.chunk.ordinal)) != draft.content_hash]
         embedded = self._embed(moving, embeddings)
@@ -241,9 +237,7 @@ class Upsert:
                 whole = TextChunk(0, document.content, 0, len(document.content), None)
                 drafts.append(_Draft(row, whole, row.content_hash))
             else:
-                drafts.extend(
-                    _Draft(row, chunk, content_hash(chunk.content)) for chunk in chunks.get(row.id, ())
-                )
+                drafts.extend(_Draft(row, chunk, content_hash(chunk.content)) for chunk in chunks.get(row.id, ()))
         return drafts
 
     def _embed(self, drafts: list[_Draft], embeddings: dict[bytes, bytes]) -> int:
@@ -279,9 +273,7 @@ def _chunk_row(draft: _Draft, embeddings: Mapping[bytes, bytes]) -> ChunkRow:
     )
 
 
-def _count(
-    batch: list[Prepared], written: WritePlan, overtaken: set[str], embedded: int
-) -> UpsertResult:
+def _count(batch: list[Prepared], written: WritePlan, overtaken: set[str], embedded: int) -> UpsertResult:
     return UpsertResult(
         inserted=len(written.new),
         updated=len(written.changed),

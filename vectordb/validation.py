@@ -19,9 +19,12 @@ MAX_ID_BYTES = 512
 MAX_TITLE_BYTES = 4_096
 MAX_URI_BYTES = 8_192
 MAX_METADATA_DEPTH = 64
+# Python refuses to read or write integers of more than 4,300 digits as text.
+LARGEST_INTEGER = 10**1000
 # The longest identifier made from a name, `<name>_chunks_embedding_ivfflat_idx`, must fit in 63 bytes.
 MAX_NAME_BYTES = 34
 
+_LARGEST_ID = 10 ** (MAX_ID_BYTES - 1)
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -98,8 +101,12 @@ def check_id(value: object) -> str:
     if type(value) is str:
         if value.isascii() and 0 < len(value) <= MAX_ID_BYTES and "\x00" not in value:
             return value
-    elif isinstance(value, UUID) or (isinstance(value, int) and not isinstance(value, bool)):
+    elif isinstance(value, UUID):
         return str(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) < _LARGEST_ID:
+            return str(int(value))
+        raise InvalidText(f"a document id has at most {MAX_ID_BYTES} bytes; use a hash of it as the id")
     if not isinstance(value, str):
         raise InvalidText(f"a document id is a str, int or UUID, not {type(value).__name__}")
     if not value:
@@ -161,7 +168,10 @@ def _check_scalar(path: str, value: Any) -> None:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise InvalidMetadata(f"metadata {path} is {value}, which JSON cannot hold; use null", path=path)
-    elif value is not None and not isinstance(value, (bool, int)):
+    elif isinstance(value, int):
+        if abs(value) >= LARGEST_INTEGER:
+            raise InvalidMetadata(f"metadata {path} has over 1000 digits; convert it to a string", path=path)
+    elif value is not None:
         raise InvalidMetadata(
             f"metadata {path} is a {type(value).__name__}, which JSON cannot hold; convert it to a string or number",
             path=path,

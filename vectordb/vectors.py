@@ -16,7 +16,7 @@ from vectordb.metrics import Metric, Storage, VectorSpace
 
 FloatMatrix = NDArray[np.float32]
 
-# Beyond these norms float32 arithmetic inside pgvector turns a cosine into NaN or infinity.
+# Beyond these norms float32 arithmetic inside pgvector turns a distance into NaN or infinity.
 _SMALLEST_NORM = 1e-18
 _LARGEST_NORM = 1e18
 _HALF_MAX = 65504.0
@@ -37,7 +37,7 @@ def as_matrix(values: Any, space: VectorSpace) -> FloatMatrix:
     Raises:
         DimensionMismatch: The rows have another length.
         InvalidVector: Not two-dimensional numbers; NaN or infinity; no direction under
-            cosine; out of halfvec's range. `position` is the first such row.
+            cosine; too long for float32; out of halfvec's range. `position` is the first such row.
     """
     matrix = _float_matrix(values)
     if matrix.ndim != 2:
@@ -68,14 +68,32 @@ def as_vector(values: Any, space: VectorSpace) -> FloatMatrix:
     return as_matrix(vector[np.newaxis, :], space)
 
 
+def encode_query(values: Any, space: VectorSpace) -> bytes:
+    """Check one vector, shape (dimensions,), and return it as the bytes of a pgvector value.
+
+    The common case, a float32 array for vector storage, takes a few microseconds.
+
+    Raises:
+        DimensionMismatch: It has another length.
+        InvalidVector: As `as_matrix`.
+    """
+    if type(values) is np.ndarray and values.dtype == np.float32 and values.shape == (space.dimensions,):
+        square = float(values @ values)
+        if space.storage is Storage.VECTOR and _SMALLEST_NORM < square < _LARGEST_NORM:
+            return space.dimensions.to_bytes(2, "big") + b"\x00\x00" + values.astype(">f4").tobytes()
+    return encode(as_vector(values, space), space.storage)[0]
+
+
 def _float_matrix(values: Any) -> FloatMatrix:
     try:
         array = np.asarray(values)
-        if array.dtype.kind not in "fiub":
+        if array.dtype.kind == "O" and not any(isinstance(value, (str, bytes)) for value in array.flat):
             array = array.astype(np.float64)
+        if array.dtype.kind not in "fiub":
+            raise TypeError  # numpy would read numbers out of strings, dates and complex numbers
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(array, dtype=np.float32) if array.ndim else array.astype(np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidVector("a vector is a sequence of numbers, and all vectors have the same length") from None
 
 
@@ -87,6 +105,9 @@ def _check_values(matrix: FloatMatrix, space: VectorSpace) -> None:
         _refuse(squares == 0, "is all zeros and has no direction, so cosine cannot compare it; leave it out")
         unsafe = (squares < _SMALLEST_NORM**2) | (squares > _LARGEST_NORM**2)
         _refuse(unsafe, "is so short or long that float32 cannot compute its cosine; normalise it to length 1")
+    elif space.storage is not Storage.BIT:
+        unsafe = squares > _LARGEST_NORM**2
+        _refuse(unsafe, f"is so long that float32 cannot compute its {space.metric} distance; scale all vectors down")
     if space.storage is Storage.HALFVEC:
         _refuse((np.abs(matrix) > _HALF_MAX).any(axis=1), f"exceeds {_HALF_MAX:g}, the most that halfvec holds")
         if space.metric is Metric.COSINE:
@@ -94,10 +115,12 @@ def _check_values(matrix: FloatMatrix, space: VectorSpace) -> None:
             _refuse(~halved.any(axis=1), "becomes all zeros in halfvec; normalise it to length 1")
     if space.storage is Storage.SPARSEVEC:
         filled = np.count_nonzero(matrix, axis=1)
-        _refuse(filled > _MAX_SPARSE_INDEXED, f"has over {_MAX_SPARSE_INDEXED} non-zero values, more than can be indexed")
+        _refuse(
+            filled > _MAX_SPARSE_INDEXED, f"has over {_MAX_SPARSE_INDEXED} values that are not zero: too many to index"
+        )
 
 
-def _refuse(bad: NDArray[np.bool_], why: str) -> None:
+def _refuse(bad: NDArray[np.bool_] | np.bool_, why: str) -> None:
     if bad.any():
         position = int(np.argmax(bad))
         raise InvalidVector(f"the vector at position {position} {why}", position=position)

@@ -55,7 +55,8 @@ def current_revision(connection: Connection, schema: str = SCHEMA) -> str | None
     table = quote(schema, VERSION_TABLE)
     if connection.scalar(text("SELECT to_regclass(:name)"), {"name": table}) is None:
         return None
-    return connection.scalar(text(f"SELECT version_num FROM {table}"))  # noqa: S608 - quoted identifier
+    revision: str | None = connection.scalar(text(f"SELECT version_num FROM {table}"))  # noqa: S608 - quoted identifier
+    return revision
 
 
 def require_head(connection: Connection, schema: str = SCHEMA) -> None:
@@ -74,7 +75,9 @@ def require_head(connection: Connection, schema: str = SCHEMA) -> None:
             head=HEAD,
         )
     way_out = "run `vectordb migrate`" if revision < HEAD else "upgrade the library"
-    raise SchemaError(f"the tables are of revision {revision}, this library is of {HEAD}; {way_out}", current=revision, head=HEAD)
+    raise SchemaError(
+        f"the tables are of revision {revision}, this library is of {HEAD}; {way_out}", current=revision, head=HEAD
+    )
 
 
 def lock(connection: Connection) -> None:

@@ -122,5 +122,3 @@ def _leave_nothing_behind(connection: Connection, schema: str) -> None:
     if schema != "public" and connection.scalar(empty, {"schema": quote(schema)}):
         connection.execute(text(f"DROP SCHEMA {quote(schema)}"))
     drop_extension_if_ours(connection)
-
-

@@ -23,9 +23,7 @@ _NULL = b"\xff\xff\xff\xff"
 _ROWS_PER_WRITE = 64
 
 _DOCUMENT_COLUMNS = "id, title, uri, content_hash, metadata"
-_CHUNK_COLUMNS = (
-    "document_id, ordinal, content, content_hash, span_start, span_end, tokens, metadata, embedding"
-)
+_CHUNK_COLUMNS = "document_id, ordinal, content, content_hash, span_start, span_end, tokens, metadata, embedding"
 
 _head = struct.Struct(">hi").pack
 _length = struct.Struct(">i").pack
@@ -46,7 +44,7 @@ def copy_chunks(connection: PsycopgConnection, tables: Tables, rows: Iterable[Ch
 
 
 def _copy(connection: PsycopgConnection, command: str, rows: Iterable[R], encode: Callable[[R], bytes]) -> None:
-    with connection.cursor() as cursor, cursor.copy(command) as copy:  # type: ignore[arg-type] # validated identifiers
+    with connection.cursor() as cursor, cursor.copy(command) as copy:
         copy.write(_HEADER)
         for piece in _pieces(rows):
             copy.write(b"".join(map(encode, piece)))

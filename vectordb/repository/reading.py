@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from numpy.typing import NDArray
 import numpy as np
+from numpy.typing import NDArray
 
 from vectordb import vectors
 from vectordb.chunking import join_chunks
@@ -23,12 +24,10 @@ from vectordb.tables import Tables
 from vectordb.vector_types import BinaryParameter
 
 
-def search_chunks(
-    connection: PsycopgConnection, statement: Statement, query: bytes, space: VectorSpace
-) -> list[Hit]:
+def search_chunks(connection: PsycopgConnection, statement: Statement, query: bytes, space: VectorSpace) -> list[Hit]:
     """Return the hits of a search statement by ascending distance, ties by document and ordinal."""
     rows = connection.execute(
-        statement.sql,  # type: ignore[arg-type] # built from validated identifiers, see search.statements
+        statement.sql,
         {**statement.parameters, "query": BinaryParameter(query)},
         prepare=statement.prepare,
         binary=True,
@@ -36,7 +35,7 @@ def search_chunks(
     rows.sort(key=_by_distance)
     score = space.score
     return [
-        Hit(document_id, ordinal, content, metadata, score(distance), distance, rank)
+        Hit(document_id, ordinal, content, json.loads(metadata), score(distance), distance, rank)
         for rank, (document_id, ordinal, content, metadata, distance) in enumerate(rows, 1)
     ]
 
@@ -48,7 +47,9 @@ def _by_distance(row: tuple[Any, ...]) -> tuple[float, str, int]:
 def get_documents(connection: PsycopgConnection, tables: Tables, ids: list[str]) -> dict[str, Document]:
     """Return the stored documents among `ids`, put together from their chunks."""
     selected = f"SELECT id, title, uri, metadata FROM {tables.documents} WHERE id = ANY(%(ids)b::text[])"
-    return {str(document.id): document for document in _documents(connection, tables, selected, {"ids": text_array(ids)})}
+    return {
+        str(document.id): document for document in _documents(connection, tables, selected, {"ids": text_array(ids)})
+    }
 
 
 def scan_documents(
@@ -69,7 +70,7 @@ def _documents(
     connection: PsycopgConnection, tables: Tables, selected: str, parameters: dict[str, Any]
 ) -> list[Document]:
     rows = connection.execute(
-        f"SELECT d.id, d.title, d.uri, d.metadata, c.span_start, c.content FROM ({selected}) AS d"  # type: ignore[arg-type] # noqa: S608 - validated identifiers
+        f"SELECT d.id, d.title, d.uri, d.metadata, c.span_start, c.content FROM ({selected}) AS d"
         f' LEFT JOIN {tables.chunks} AS c ON c.document_id = d.id ORDER BY d.id COLLATE "C", c.ordinal',
         parameters,
         binary=True,
@@ -84,14 +85,14 @@ def _documents(
 
 def is_empty(connection: PsycopgConnection, tables: Tables) -> bool:
     """Return whether there is no document at all."""
-    return connection.execute(f"SELECT FROM {tables.documents} LIMIT 1").fetchone() is None  # type: ignore[arg-type] # noqa: S608 - validated identifiers
+    return connection.execute(f"SELECT FROM {tables.documents} LIMIT 1").fetchone() is None
 
 
 def count_documents(connection: PsycopgConnection, tables: Tables, where: Filter | None) -> int:
     """Return how many documents match."""
     condition, parameters = _where(where)
     row = connection.execute(
-        f"SELECT count(*) FROM {tables.documents} AS d WHERE {condition}",  # type: ignore[arg-type] # noqa: S608 - validated identifiers
+        f"SELECT count(*) FROM {tables.documents} AS d WHERE {condition}",
         parameters,
     ).fetchone()
     assert row is not None  # noqa: S101 - count always has one
@@ -103,8 +104,8 @@ def get_vectors(
 ) -> dict[str, NDArray[np.float32]]:
     """Return the embeddings of documents, each of shape (chunks, dimensions), in order of the chunks."""
     rows = connection.execute(
-        f"SELECT document_id, {tables.send}(embedding) FROM {tables.chunks}"  # type: ignore[arg-type] # noqa: S608 - validated identifiers
-        ' WHERE document_id = ANY(%(ids)b::text[]) ORDER BY document_id, ordinal',
+        f"SELECT document_id, {tables.send}(embedding) FROM {tables.chunks}"
+        " WHERE document_id = ANY(%(ids)b::text[]) ORDER BY document_id, ordinal",
         {"ids": text_array(ids)},
         binary=True,
     ).fetchall()
@@ -118,12 +119,10 @@ def get_vectors(
     return found
 
 
-def stored_chunks(
-    connection: PsycopgConnection, tables: Tables, ids: Iterable[str]
-) -> dict[str, list[StoredChunk]]:
+def stored_chunks(connection: PsycopgConnection, tables: Tables, ids: Iterable[str]) -> dict[str, list[StoredChunk]]:
     """Return what can be reused of documents that are written anew."""
     rows = connection.execute(
-        f"SELECT document_id, ordinal, content_hash, {tables.send}(embedding) FROM {tables.chunks}"  # type: ignore[arg-type] # noqa: S608 - validated identifiers
+        f"SELECT document_id, ordinal, content_hash, {tables.send}(embedding) FROM {tables.chunks}"
         " WHERE document_id = ANY(%(ids)b::text[]) ORDER BY document_id, ordinal",
         {"ids": text_array(list(ids))},
         binary=True,

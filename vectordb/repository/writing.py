@@ -258,4 +258,4 @@ def _document_arrays(rows: Sequence[DocumentRow]) -> dict[str, Any]:
 def _execute(
     connection: PsycopgConnection, statement: str, parameters: dict[str, Any]
 ) -> psycopg.Cursor[tuple[Any, ...]]:
-    return connection.execute(statement, parameters)  # type: ignore[arg-type] # built from validated identifiers alone
+    return connection.execute(statement, parameters)

@@ -70,7 +70,7 @@ class Statement:
 def search_statement(tables: Tables, method: str | None, options: SearchOptions, where: Filter | None) -> Statement:
     """Return the statement that finds the chunks nearest to the parameter `query`.
 
-    Rows: document_id, ordinal, content, metadata, distance. An index scan may return them
+    Rows: document_id, ordinal, content, metadata as JSON text, distance. An index scan may return them
     slightly out of order (`relaxed_order`); the caller sorts. LIMIT is part of the text, so that the
     planner knows it. A filtered statement is planned anew each time, because the best plan depends on
     the values.
@@ -96,7 +96,7 @@ def search_statement(tables: Tables, method: str | None, options: SearchOptions,
         conditions.append(_settings(method, options))
     filtered = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return Statement(
-        f"SELECT c.document_id, c.ordinal, c.content, c.metadata, {distance} AS distance"
+        f"SELECT c.document_id, c.ordinal, c.content, c.metadata::text, {distance} AS distance"
         f" FROM {tables.chunks} AS c{filtered} ORDER BY {order} LIMIT {options.limit:d}",
         parameters,
         prepare=where is None,

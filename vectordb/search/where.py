@@ -45,7 +45,10 @@ def _comparison(where: Compare, column: str, parameters: dict[str, Any]) -> str:
     kind = json_type(where.value)
     if kind == "number":
         value = f"{_bind(parameters, repr(where.value))}::numeric"
-        return f"(CASE jsonb_typeof({field}) WHEN 'number' THEN ({field})::numeric {where.operator} {value} ELSE false END)"
+        return (
+            f"(CASE jsonb_typeof({field}) WHEN 'number' THEN"
+            f" ({field})::numeric {where.operator} {value} ELSE false END)"
+        )
     value = _bind(parameters, where.value)
     return (
         f"(CASE jsonb_typeof({field}) WHEN 'string' THEN"

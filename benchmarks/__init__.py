@@ -1,0 +1,1 @@
+"""Benchmarks against floors: what PostgreSQL itself takes for the same work, in the same run."""
