@@ -15,7 +15,9 @@ from vectordb.collection import Collection
 
 _TABLES = {
     "bench_write_documents": "id, title, uri, content_hash, metadata",
-    "bench_write_chunks": "document_id, ordinal, content, content_hash, span_start, span_end, tokens, metadata, embedding",
+    "bench_write_chunks": (
+        "document_id, ordinal, content, content_hash, span_start, span_end, tokens, metadata, embedding"
+    ),
 }
 _PIECE = 1 << 18
 

@@ -252,7 +252,7 @@ class Collection:
         return Results(hits if min_score is None else [hit for hit in hits if hit.score >= min_score])
 
     @overload
-    def get(self, ids: DocumentId) -> values.Document: ...
+    def get(self, ids: DocumentId) -> values.Document: ...  # type: ignore[overload-overlap] # a str is an Iterable[str]
     @overload
     def get(self, ids: Iterable[DocumentId]) -> list[values.Document]: ...
     def get(self, ids: DocumentId | Iterable[DocumentId]) -> values.Document | list[values.Document]:

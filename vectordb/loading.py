@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -88,10 +88,10 @@ def check_batch(
     checked = _check_ids(ids)
     texts = None if contents is None else _check_texts(contents)
     json = None if metadata is None else [metadata_json(entry) for entry in metadata]
-    if all(a < b for a, b in zip(checked, checked[1:], strict=False)):
+    if all(a < b for a, b in pairwise(checked)):
         return VectorBatch(checked, texts, json, matrix)
     order = sorted(range(count), key=checked.__getitem__)
-    for here, after in zip(order, order[1:], strict=False):
+    for here, after in pairwise(order):
         if checked[here] == checked[after]:
             raise DuplicateDocument(
                 f"the id {checked[here]!r} occurs twice in one call, at {here} and {after}; keep one of the two",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
@@ -45,7 +45,7 @@ class CollectionConfig:
     space: VectorSpace
     index: VectorIndex | None = DEFAULT_INDEX
     text_config: str = "english"
-    chunking: Chunking = Chunking()
+    chunking: Chunking = field(default_factory=Chunking)
     embedder: EmbedderIdentity | None = None
     layout_version: int = LAYOUT_VERSION
 
