@@ -20,7 +20,6 @@ from vectordb.extension import Extension, require_extension
 from vectordb.indexes import VectorIndex
 from vectordb.metrics import Metric, Storage, VectorSpace
 from vectordb.migration.options import MigrationOptions
-from vectordb.models import SCHEMA
 from vectordb.registry import DEFAULT_COLLECTION, DEFAULT_INDEX, CollectionConfig
 from vectordb.server import EmbeddedServer
 from vectordb.settings import Settings
@@ -51,13 +50,13 @@ def connect(url: str | Engine | None = None, *, path: str | Path | None = None) 
     settings = Settings()
     options = MigrationOptions.of(settings)
     if isinstance(url, Engine):
-        return VectorDB(Database(url, owned=False), options)
+        return VectorDB(Database(url, schema=options.schema, owned=False), options)
     if url is None and path is None and settings.url is not None:
         url = settings.url.get_secret_value()
     if url is not None:
-        return VectorDB(Database(open_engine(url)), options)
+        return VectorDB(Database(open_engine(url), schema=options.schema), options)
     server = EmbeddedServer(path if path is not None else settings.path)
-    db = VectorDB(Database(open_engine(server.start())), options)
+    db = VectorDB(Database(open_engine(server.start()), schema=options.schema), options)
     # This server is ours alone, so there is nobody to ask before creating the tables.
     db.migrate_if_new()
     return db
@@ -70,7 +69,7 @@ class VectorDB:
 
     Args:
         database: The way to PostgreSQL.
-        options: Schema, and how the default collection is to be created.
+        options: How the default collection is to be created.
     """
 
     def __init__(self, database: Database, options: MigrationOptions) -> None:
@@ -96,9 +95,7 @@ class VectorDB:
     @property
     def engine(self) -> Engine:
         """The SQLAlchemy engine over the same database and pool, for ORM and SQL."""
-        engine = self._database.engine
-        schema_name = self._options.schema
-        return engine if schema_name == SCHEMA else engine.execution_options(schema_translate_map={SCHEMA: schema_name})
+        return self._database.engine
 
     def migrate(self) -> None:
         """Bring the tables to this version of the library; does nothing when they are.
@@ -112,7 +109,7 @@ class VectorDB:
     def migrate_if_new(self) -> None:
         """Create the tables in a database that has none, or has those of an older version."""
         with self._database.begin() as connection:
-            revision = migration.current_revision(connection, self._options.schema)
+            revision = migration.current_revision(connection, self._database.schema)
         if revision is None or revision < migration.HEAD:
             self.migrate()
 
@@ -165,7 +162,7 @@ class VectorDB:
                 raise CollectionExists(
                     f"a collection named {name!r} exists; open it with db.collection({name!r})", name=name
                 )
-            schema.create_collection(connection, config, self._options.schema)
+            schema.create_collection(connection, config, self._database.schema)
         return self._handle(config, chosen)
 
     def collection(self, name: str = DEFAULT_COLLECTION, *, embedder: EmbedderLike | None = None) -> Collection:
@@ -232,7 +229,7 @@ class VectorDB:
         check_name(name)
         with self._begin() as connection:
             migration.lock(connection)
-            schema.drop_collection(connection, registry.get_collection(connection, name), self._options.schema)
+            schema.drop_collection(connection, registry.get_collection(connection, name), self._database.schema)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -248,10 +245,8 @@ class VectorDB:
     def _begin(self) -> Iterator[Connection]:
         """Open a transaction in which the tables are known to be there."""
         with self._database.begin() as connection:
-            if self._options.schema != SCHEMA:
-                connection = connection.execution_options(schema_translate_map={SCHEMA: self._options.schema})
             if self._extension is None:
-                migration.require_head(connection, self._options.schema)
+                migration.require_head(connection, self._database.schema)
                 self._extension = require_extension(connection)
             yield connection
 
@@ -260,9 +255,7 @@ class VectorDB:
 
     def _handle(self, config: CollectionConfig, embedder: Embedder | None) -> Collection:
         assert self._extension is not None  # noqa: S101 - every caller went through _begin
-        return Collection(
-            self._database, config, schema_name=self._options.schema, extension=self._extension, embedder=embedder
-        )
+        return Collection(self._database, config, extension=self._extension, embedder=embedder)
 
 
 def _declare(

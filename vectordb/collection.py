@@ -54,7 +54,6 @@ class Collection:
     Args:
         database: Where the collection lives.
         config: Its declaration, as registered.
-        schema_name: Schema of its tables.
         extension: pgvector as installed there.
         embedder: To use instead of building the registered one.
     """
@@ -64,13 +63,12 @@ class Collection:
         database: Database,
         config: CollectionConfig,
         *,
-        schema_name: str,
         extension: Extension,
         embedder: Embedder | None = None,
     ) -> None:
         self._database = database
         self._config = config
-        self._schema = schema_name
+        self._schema = database.schema
         self._extension = extension
         self._embedder = embedder
         self._embedder_checked = False
@@ -78,7 +76,7 @@ class Collection:
         self._tables: Tables = collection_tables(
             config.name,
             config.space,
-            schema=schema_name,
+            schema=database.schema,
             extension_schema=extension.schema,
             element_oid=extension.oids[config.space.storage],
         )

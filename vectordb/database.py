@@ -31,6 +31,8 @@ from vectordb.errors import (
 T = TypeVar("T")
 PsycopgConnection = psycopg.Connection[tuple[Any, ...]]
 
+SCHEMA = "vectordb"
+
 _CONNECT_TIMEOUT = 10
 _ATTEMPTS = 5
 
@@ -93,19 +95,24 @@ class Database:
 
     Args:
         engine: Of the psycopg dialect; its pool is used, and left open by `close` if it is not `owned`.
+        schema: Where the tables of vectordb are.
         owned: Whether `close` disposes of the engine.
 
     Raises:
         ConfigurationError: The engine uses another driver.
     """
 
-    def __init__(self, engine: Engine, *, owned: bool = True) -> None:
+    def __init__(self, engine: Engine, *, schema: str = SCHEMA, owned: bool = True) -> None:
         if engine.dialect.driver != "psycopg":
             raise ConfigurationError(
                 "vectordb needs an engine of postgresql+psycopg://,"
                 f" not of {engine.dialect.name}+{engine.dialect.driver}://"
             )
-        self.engine = engine
+        # The models name the usual schema; the engine puts the actual one in its place.
+        self.engine = (
+            engine if schema == SCHEMA else engine.execution_options(schema_translate_map={SCHEMA: schema})
+        )
+        self.schema = schema
         self._owned = owned
         self._transaction: ContextVar[Connection | None] = ContextVar("vectordb_transaction", default=None)
 
@@ -197,6 +204,8 @@ class Database:
         if self._transaction.get() is not None:
             raise ConfigurationError("a transaction is open already; use that one, or connection.begin_nested()")
         with self.begin() as connection:
+            # psycopg takes a transaction that has sent nothing for none, and would commit its first savepoint.
+            connection.exec_driver_sql("SELECT 1")
             token = self._transaction.set(connection)
             try:
                 yield connection
@@ -217,9 +226,7 @@ def _clean(connection: PsycopgConnection) -> None:
 
 
 def driver_connection(connection: Connection) -> PsycopgConnection:
-    """Return the psycopg connection beneath SQLAlchemy's, with its transaction begun."""
-    if not connection.in_transaction():
-        connection.begin()
+    """Return the psycopg connection beneath SQLAlchemy's."""
     return connection.connection.driver_connection  # type: ignore[return-value] # psycopg dialect, see Database
 
 

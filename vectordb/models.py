@@ -30,11 +30,10 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable, ExecutableDDLElement
 
+from vectordb.database import SCHEMA
 from vectordb.indexes import VectorIndex
 from vectordb.metrics import VectorSpace
 from vectordb.vector_types import VectorColumn
-
-SCHEMA = "vectordb"
 
 NAMING = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
