@@ -188,13 +188,13 @@ class Chunker:
             ) from None
         counts = iter(self._count([content for cut in cuts for _, content in cut]))
         pieces = [[_Piece(start, content, next(counts)) for start, content in cut] for cut in cuts]
-        return [[part for piece in own for part in self._fit(piece, size)] for own in pieces]
+        return [_without_repeats(part for piece in own for part in self._fit(piece, size)) for own in pieces]
 
     def _fit(self, piece: _Piece, size: int) -> list[_Piece]:
         """Cut a piece again that has too many tokens.
 
-        The splitter counts some tokenizers wrongly (Metaspace's lone prefix), and a size in characters says
-        nothing about tokens.
+        The splitter's last piece may be a token too long where a tokenizer puts a token before the text, as those of
+        XLM-R and T5 do; and a size in characters says nothing about tokens.
         """
         if self._has_room(piece) or len(piece.content) == 1 or size == 1:
             return [piece]
@@ -247,6 +247,18 @@ class Chunker:
                 splitter = TextSplitter(size, overlap=overlap, trim=False)
             self._splitters[size, overlap] = splitter
         return splitter
+
+
+def _without_repeats(pieces: Iterable[_Piece]) -> list[_Piece]:
+    """Leave out pieces that lie within a neighbour, as when overlapping pieces had to be cut again."""
+    kept: list[_Piece] = []
+    for piece in pieces:
+        if kept and piece.end <= kept[-1].end:
+            continue
+        while kept and kept[-1].start >= piece.start:
+            kept.pop()
+        kept.append(piece)
+    return kept
 
 
 def join_chunks(chunks: Iterable[tuple[int, str]]) -> str:

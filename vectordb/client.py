@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,7 +143,8 @@ class VectorDB:
         Raises:
             CollectionExists: There is one of this name.
             InvalidName: The name cannot be used.
-            ConfigurationError: pgvector has no such column or index, or the dimensions are not the embedder's.
+            ConfigurationError: pgvector has no such column or index, PostgreSQL no such text search
+                configuration, or the dimensions are not the embedder's.
             SchemaError: The database has not been migrated.
             DatabaseError: Or the kind that fits; nothing is created then.
         """
@@ -190,9 +192,12 @@ class VectorDB:
 
         Raises:
             ConfigurationError: It is there, with another metric, storage or number of dimensions than asked for.
+            TypeError: An option that `create_collection` does not have.
             Others: As `collection` and `create_collection`.
         """
         check_name(name)
+        # A misspelt option is an error whether or not the collection is there.
+        inspect.signature(self.create_collection).bind(name, **options)
         with self._begin() as connection:
             found = registry.get_collection(connection, name) if self._exists(connection, name) else None
         if found is None:

@@ -35,6 +35,7 @@ SCHEMA = "vectordb"
 
 _CONNECT_TIMEOUT = 10
 _ATTEMPTS = 5
+_SECRET_OPTIONS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
 
 _MIGRATE = "run `vectordb migrate` (or `alembic upgrade head`, or `db.migrate()`) against this database"
 
@@ -72,22 +73,39 @@ def open_engine(url: str | URL) -> Engine:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ConfigurationError(
             "the database URL cannot be read; it looks like postgresql://user:password@host:5432/database"
         ) from None
+    if _is_misread(parsed) or (isinstance(url, str) and url.count("@") > 1):
+        raise ConfigurationError("the database URL has an @ too many; write one inside a password or an option as %40")
     if parsed.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise ConfigurationError(f"vectordb works with postgresql:// URLs, not with {parsed.drivername}://")
-    arguments = {
+    arguments: dict[str, Any] = {
         "connect_timeout": _CONNECT_TIMEOUT,
         "application_name": "vectordb",
         "keepalives_idle": 30,
     }
+    # The repr of an engine shows its URL, and hides only the password in front of the @.
+    secrets = _SECRET_OPTIONS & parsed.query.keys()
+    arguments = {name: value for name, value in arguments.items() if name not in parsed.query}
     return create_engine(
-        parsed.set(drivername="postgresql+psycopg"),
-        connect_args={name: value for name, value in arguments.items() if name not in parsed.query},
+        parsed.set(drivername="postgresql+psycopg").difference_update_query(secrets),
+        connect_args=arguments | {name: parsed.query[name] for name in secrets},
         hide_parameters=True,
     )
+
+
+def connect(engine: Engine) -> Connection:
+    """Take a connection from the pool.
+
+    Raises:
+        ConnectionFailed: There is none, or the server refused.
+    """
+    try:
+        return engine.connect()
+    except (psycopg.Error, SQLAlchemyError) as error:
+        raise_translated(error, engine.url, connecting=True)
 
 
 class Database:
@@ -109,9 +127,7 @@ class Database:
                 f" not of {engine.dialect.name}+{engine.dialect.driver}://"
             )
         # The models name the usual schema; the engine puts the actual one in its place.
-        self.engine = (
-            engine if schema == SCHEMA else engine.execution_options(schema_translate_map={SCHEMA: schema})
-        )
+        self.engine = engine if schema == SCHEMA else engine.execution_options(schema_translate_map={SCHEMA: schema})
         self.schema = schema
         self._owned = owned
         self._transaction: ContextVar[Connection | None] = ContextVar("vectordb_transaction", default=None)
@@ -193,7 +209,7 @@ class Database:
                 with current.begin_nested():
                     yield current
             else:
-                with self.engine.begin() as connection:
+                with connect(self.engine) as connection, connection.begin():
                     yield connection
         except (psycopg.Error, DBAPIError) as error:
             raise_translated(error, self.engine.url)
@@ -232,7 +248,10 @@ def driver_connection(connection: Connection) -> PsycopgConnection:
 
 def display_url(url: URL) -> str:
     """Return host, port and database of a URL: nothing that could be a secret."""
-    host = url.host or url.query.get("host") or "local socket"
+    if _is_misread(url):
+        return "an address with an unescaped @"
+    hosts = url.host or url.query.get("host") or "local socket"
+    host = hosts if isinstance(hosts, str) else ",".join(hosts)
     return f"{host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
 
 
@@ -242,7 +261,7 @@ def raise_translated(error: Exception, url: URL, *, connecting: bool = False, lo
     The original is not chained: its text may hold row content or parts of the URL.
     """
     original = error.orig if isinstance(error, DBAPIError) else error
-    state = original.sqlstate if isinstance(original, psycopg.Error) else None
+    state = sqlstate(error)
     where = display_url(url)
     if state is None:
         if connecting:
@@ -250,7 +269,7 @@ def raise_translated(error: Exception, url: URL, *, connecting: bool = False, lo
             raise ConnectionFailed(f"cannot connect to PostgreSQL at {where}: {reason}", connecting=True) from None
         if lost or (isinstance(error, DBAPIError) and error.connection_invalidated):
             raise ConnectionFailed(f"the connection to PostgreSQL at {where} was lost") from None
-        raise DatabaseError(f"the driver refused the statement ({type(original).__name__})") from error
+        raise DatabaseError(f"the driver refused the statement ({type(original).__name__})") from None
     for length in (5, 3, 2):
         if state[:length] in _ERRORS:
             kind, message = _ERRORS[state[:length]]
@@ -259,10 +278,21 @@ def raise_translated(error: Exception, url: URL, *, connecting: bool = False, lo
     raise DatabaseError(f"PostgreSQL at {where} reports: {primary} (SQLSTATE {state})", sqlstate=state) from None
 
 
+def sqlstate(error: Exception) -> str | None:
+    """Return PostgreSQL's code of one of psycopg's or SQLAlchemy's errors, if the server gave one."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return original.sqlstate if isinstance(original, psycopg.Error) else None
+
+
+def _is_misread(url: URL) -> bool:
+    """Whether an unescaped @ in the password has moved its end into the host or the database, which are shown."""
+    return "@" in f"{url.host or ''}{url.database or ''}"
+
+
 def _without_secret(text: str, url: URL) -> str:
     """Return the first line of libpq's message, or a stock phrase where it could hold the password."""
     secrets = [str(url.password)] if url.password else []
     secrets += [str(value) for name, value in url.query.items() if "password" in name.lower()]
-    if any(secret and secret in text for secret in secrets):
+    if _is_misread(url) or any(secret and secret in text for secret in secrets):
         return "check the URL, the user and the password"
     return text.strip().splitlines()[0] if text.strip() else "check the URL and that the server is running"

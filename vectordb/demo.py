@@ -9,17 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from vectordb.chunking import Chunking
 from vectordb.client import VectorDB
 from vectordb.collection import Collection
 from vectordb.documents import Document, Hit, Results, UpsertResult
+from vectordb.validation import check_text
 
 COLLECTION = "python_reference"
-# About a paragraph. In longer chunks the one sentence on "cleanup code" drowns: with chunks as long as the model can
-# read, the debugger's commands for leaving a block of code come first.
-CHUNKING = Chunking(size=64)
+# About a paragraph, with the end of the one before. In chunks as long as the model can read, the one sentence that
+# speaks of cleanup code drowns, and the debugger's commands for leaving a block of code come first.
+CHUNKING = Chunking(size=80, overlap=20)
 
 # Several passages of one topic may be near; so many are read to find some of other topics.
 _PASSAGES_PER_TOPIC = 10
@@ -114,10 +116,11 @@ def ask(reference: Collection, question: str, *, limit: int = 3) -> Answer:
         limit: Most topics.
 
     Raises:
-        InvalidInput: The question is empty or no text.
+        InvalidText: The question holds NUL or a lone surrogate.
     """
+    checked = check_text(question, "the question")
     started = time.perf_counter()
-    vector = reference.embedder.embed([question], input_type="query")[0]
+    vector = reference.embedder.embed([checked], input_type="query")[0]
     embedded = time.perf_counter()
     hits = reference.search(vector, limit=limit * _PASSAGES_PER_TOPIC)
     found = time.perf_counter()
@@ -132,11 +135,16 @@ def best_per_topic(hits: Results, limit: int) -> Results:
     return Results(list(best.values())[:limit])
 
 
-def python_example(question: str) -> str:
-    """Return five lines of Python that search the reference."""
+def python_example(question: str, path: Path | None = None) -> str:
+    """Return five lines of Python that search the reference.
+
+    Args:
+        question: To search for.
+        path: Directory of the embedded server; None leaves the database to `vectordb.connect`.
+    """
     return (
         "import vectordb\n"
-        "db = vectordb.connect()\n"
+        f"db = vectordb.connect({'' if path is None else f'path={str(path)!r}'})\n"
         f"reference = db.collection({COLLECTION!r})\n"
         f"for hit in reference.search({question!r}, limit=3):\n"
         "    print(hit.score, hit.document_id, hit.content)"

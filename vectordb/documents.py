@@ -17,7 +17,7 @@ class Document:
     """A text with what is known about it; the unit of upsert, get and delete.
 
     Args:
-        content: The text. An empty one is stored, but has no chunks and is never found.
+        content: The text. A blank one is stored as an empty one, has no chunks and is never found.
         id: Yours: a str, int or UUID of at most 512 bytes as text. None has an id made
             from everything in the document, so that storing it again changes nothing.
         title: A heading, at most 4096 bytes.

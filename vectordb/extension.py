@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -89,8 +90,13 @@ def require_extension(connection: Connection) -> Extension:
     return extension
 
 
-def ensure_extension(connection: Connection) -> Extension:
+def ensure_extension(connection: Connection, schema: str) -> Extension:
     """Create pgvector where it is missing, and check its version.
+
+    Args:
+        connection: In a transaction.
+        schema: Of vectordb, where pgvector goes only if the search_path names no other: other roles should
+            find its operators, too.
 
     Raises:
         ExtensionError: This role may not create it, or the server does not have it; the
@@ -99,7 +105,7 @@ def ensure_extension(connection: Connection) -> Extension:
     if find_extension(connection) is None:
         try:
             with connection.begin_nested():
-                connection.execute(text(_CREATE))
+                connection.execute(text(f"{_CREATE} SCHEMA {_first_other_schema(connection, schema)}"))
                 connection.execute(text(f"COMMENT ON EXTENSION vector IS '{CREATED_HERE}'"))
         except DBAPIError as error:
             state = error.orig.sqlstate if isinstance(error.orig, psycopg.Error) else None
@@ -122,8 +128,14 @@ def ensure_extension(connection: Connection) -> Extension:
     return require_extension(connection)
 
 
+def _first_other_schema(connection: Connection, schema: str) -> str:
+    """Return, quoted, the first schema of the search_path that is not `schema`; that one if there is none."""
+    path: list[str] = connection.scalar(text("SELECT current_schemas(false)::text[]")) or []
+    return sql.Identifier(next((name for name in path if name != schema), schema)).as_string(None)
+
+
 def drop_extension_if_ours(connection: Connection) -> None:
-    """Drop pgvector if `ensure_extension` created it and nothing else uses it."""
+    """Drop pgvector if `ensure_extension` created it, this role owns it, and nothing else uses it."""
     comment = connection.scalar(
         text("SELECT obj_description(oid, 'pg_extension') FROM pg_extension WHERE extname = 'vector'")
     )
@@ -133,6 +145,6 @@ def drop_extension_if_ours(connection: Connection) -> None:
         with connection.begin_nested():
             connection.execute(text("DROP EXTENSION vector"))
     except DBAPIError as error:
-        # 2BP01: the application's own tables use it by now.
-        if not isinstance(error.orig, psycopg.Error) or error.orig.sqlstate != "2BP01":
+        # 2BP01: the application's own tables use it by now. 42501: it belongs to another role.
+        if not isinstance(error.orig, psycopg.Error) or error.orig.sqlstate not in ("2BP01", "42501"):
             raise

@@ -11,14 +11,19 @@ match its negation by `~`. `!=` is the negation of `==`.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from vectordb.errors import InvalidFilter
+from vectordb.validation import LARGEST_INTEGER
 
 Scalar = str | int | float | bool | None
 Operator = Literal["==", "<", "<=", ">", ">="]
+
+_COMPARISONS = {"==": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 MAX_FILTER_DEPTH = 32
 MAX_FILTER_NODES = 1_000
@@ -59,6 +64,8 @@ class Compare(Filter):
     value: Scalar
 
     def __post_init__(self) -> None:
+        if self.operator not in _COMPARISONS:
+            raise InvalidFilter(f"unknown operator; known are {', '.join(_COMPARISONS)}", path=self.field)
         if self.operator != "==" and (self.value is None or isinstance(self.value, bool)):
             raise InvalidFilter(
                 f"{self.field[:200]} {self.operator} {self.value}: only numbers and strings have an order",
@@ -69,13 +76,8 @@ class Compare(Filter):
         """Whether the field is there, has the value's type and compares as asked."""
         if self.field not in metadata or json_type(metadata[self.field]) != json_type(self.value):
             return False
-        found, value = metadata[self.field], self.value
-        if self.operator == "==":
-            return bool(found == value)
-        if isinstance(value, str):
-            # As PostgreSQL compares under the "C" collation.
-            found, value = found.encode(), value.encode()  # type: ignore[assignment] # bytes only from here on
-        return bool({"<": found < value, "<=": found <= value, ">": found > value, ">=": found >= value}[self.operator])
+        compare = _COMPARISONS[self.operator]
+        return bool(compare(_comparable(metadata[self.field]), _comparable(self.value)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return `{field: value}` or `{field: {operator: value}}`."""
@@ -268,9 +270,18 @@ def json_type(value: object) -> str:
     return "object" if isinstance(value, Mapping) else "array"
 
 
+def _comparable(value: object) -> Any:
+    """Return what compares as PostgreSQL does: strings under the "C" collation, numbers as they are written."""
+    if isinstance(value, str):
+        return value.encode(errors="surrogatepass")
+    return Decimal(float.__repr__(value)) if isinstance(value, float) else value
+
+
 def _scalar(value: object, path: str) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidFilter(f"the value for {path[:200]} is {value}, which no stored number equals", path=path)
+    if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
+        raise InvalidFilter(f"the value for {path[:200]} has over 1000 digits, as no stored number has", path=path)
     if isinstance(value, str):
         return _text(value, "a value", path)
     if value is None or isinstance(value, (bool, int, float)):

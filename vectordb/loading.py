@@ -16,7 +16,7 @@ from vectordb.database import Database, PsycopgConnection
 from vectordb.documents import UpsertResult, content_hash
 from vectordb.errors import DuplicateDocument, InvalidInput, InvalidText, TransactionConflict
 from vectordb.metrics import VectorSpace
-from vectordb.repository import ChunkRow, DocumentRow, WritePlan
+from vectordb.repository import ChunkRow, DocumentRow, DocumentState, WritePlan
 from vectordb.tables import Tables
 from vectordb.validation import MAX_ID_BYTES, check_id, check_text, metadata_json
 from vectordb.vectors import FloatMatrix
@@ -79,11 +79,14 @@ def check_batch(
         InvalidInput: Numbers of entries differ, or the kind that fits: id, text, metadata.
         DuplicateDocument: The same id twice.
     """
-    if isinstance(ids, (str, int, UUID)):
-        raise InvalidInput("ids is a sequence with one id for each vector, even for one vector")
     count = len(matrix)
-    for name, values in (("ids", ids), ("contents", contents), ("metadata", metadata)):
-        if values is not None and len(values) != count:
+    given: dict[str, Any] = {"ids": ids, "contents": contents, "metadata": metadata}
+    for name, values in given.items():
+        if values is None and name != "ids":
+            continue
+        if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__getitem__"):
+            raise InvalidInput(f"{name} is a sequence with one entry for each vector, not {type(values).__name__}")
+        if len(values) != count:
             raise InvalidInput(f"{name} has {len(values)} entries for {count} vectors; each vector needs one")
     checked = _check_ids(ids)
     texts = None if contents is None else _check_texts(contents)
@@ -178,9 +181,12 @@ def _entries(batch: VectorBatch, space: VectorSpace) -> Iterator[tuple[str, str,
 
 def _upsert(database: Database, tables: Tables, rows: _Rows) -> UpsertResult:
     result = UpsertResult()
-    for _ in range(_MOST_PLANS):
-        plan = _plan(database, tables, rows)
-        overtaken = database.run(lambda connection, plan=plan: repository.write_documents(connection, tables, plan))  # type: ignore[misc] # binds the loop's value
+    for attempt in range(_MOST_PLANS):
+        # Documents that another writer got to first are locked the next time, so that it ends.
+        lock = attempt > 0
+        plan, overtaken = database.run(
+            lambda connection, rows=rows, lock=lock: _plan_and_write(connection, tables, rows, lock=lock)  # type: ignore[misc] # binds the loop's values
+        )
         written = plan.without(overtaken)
         result += UpsertResult(
             inserted=len(written.new),
@@ -194,8 +200,16 @@ def _upsert(database: Database, tables: Tables, rows: _Rows) -> UpsertResult:
     raise TransactionConflict("other writers keep changing the same documents; try again when they are done")
 
 
-def _plan(database: Database, tables: Tables, rows: _Rows) -> WritePlan:
-    states = database.run(lambda connection: repository.classify_documents(connection, tables, rows.documents))
+def _plan_and_write(
+    connection: PsycopgConnection, tables: Tables, rows: _Rows, *, lock: bool
+) -> tuple[WritePlan, set[str]]:
+    """Make a plan and carry it out; also return the ids that another writer got to first."""
+    with connection.transaction():
+        plan = _plan(repository.classify_documents(connection, tables, rows.documents, lock=lock), rows)
+        return plan, repository.write_documents(connection, tables, plan)
+
+
+def _plan(states: Mapping[str, DocumentState], rows: _Rows) -> WritePlan:
     plan = WritePlan()
     for document, chunk in zip(rows.documents, rows.chunks, strict=True):
         state = states.get(document.id)

@@ -159,7 +159,7 @@ def collection_models(
     *,
     index: VectorIndex | None,
     text_config: str,
-    schema: str = SCHEMA,
+    schema: str | None = SCHEMA,
 ) -> CollectionModels:
     """Build the model classes of a collection, on a `MetaData` of their own.
 
@@ -168,7 +168,7 @@ def collection_models(
         space: Decides the embedding's type and the index's operator class.
         index: Over the embedding; None for none.
         text_config: Of the generated `content_tsv`, checked.
-        schema: Where the tables live, checked.
+        schema: Where the tables live, checked; None leaves it to the search_path.
     """
     documents_table, chunks_table = table_names(name)
 

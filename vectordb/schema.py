@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.schema import CreateIndex, ExecutableDDLElement
 
 from vectordb import registry
+from vectordb.errors import ConfigurationError
 from vectordb.extension import require_extension
 from vectordb.indexes import VectorIndex
 from vectordb.models import (
@@ -49,8 +50,8 @@ class IndexInfo:
     bytes: int
 
 
-def models_of(config: CollectionConfig, schema: str) -> CollectionModels:
-    """Build the model classes of a declared collection."""
+def models_of(config: CollectionConfig, schema: str | None) -> CollectionModels:
+    """Build the model classes of a declared collection; without a schema the search_path finds its tables."""
     return collection_models(
         config.name, config.space, index=config.index, text_config=config.text_config, schema=schema
     )
@@ -60,8 +61,10 @@ def create_collection(connection: Connection, config: CollectionConfig, schema: 
     """Create a collection's tables and index, and register it.
 
     Raises:
+        ConfigurationError: PostgreSQL has no such text search configuration.
         ExtensionError: pgvector is missing or too old.
     """
+    _check_text_config(connection, config.text_config)
     _execute(connection, create_statements(models_of(config, schema), config.space))
     registry.add_collection(connection, config)
 
@@ -126,15 +129,26 @@ def _options(options: list[str] | None) -> dict[str, int]:
     return {name: int(value) for name, _, value in (option.partition("=") for option in options or [])}
 
 
-def _execute(connection: Connection, statements: Iterable[ExecutableDDLElement]) -> None:
-    """Run DDL with pgvector's schema in reach, wherever it was installed."""
-    extension = require_extension(connection)
+def add_to_search_path(connection: Connection, schema: str) -> None:
+    """Have unqualified names looked up in this schema as well, until the transaction ends."""
     connection.execute(
         text(
             "SELECT set_config('search_path',"
             " concat_ws(', ', nullif(current_setting('search_path'), ''), CAST(:path AS text)), true)"
         ),
-        {"path": quote(extension.schema)},
+        {"path": quote(schema)},
     )
+
+
+def _check_text_config(connection: Connection, name: str) -> None:
+    known = text("SELECT cfgname FROM pg_ts_config WHERE pg_ts_config_is_visible(oid) ORDER BY 1")
+    names = list(connection.scalars(known))
+    if name not in names:
+        raise ConfigurationError(f"PostgreSQL has no text search configuration {name!r}; it has {', '.join(names)}")
+
+
+def _execute(connection: Connection, statements: Iterable[ExecutableDDLElement]) -> None:
+    """Run DDL with pgvector's schema in reach, wherever it was installed."""
+    add_to_search_path(connection, require_extension(connection).schema)
     for statement in statements:
         connection.execute(statement)

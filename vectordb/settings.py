@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from vectordb.errors import ConfigurationError
 from vectordb.metrics import Metric, Storage
 
 
@@ -29,6 +31,9 @@ class Settings(BaseSettings):
         lists: IVFFlat clusters.
         text_config: PostgreSQL text search configuration.
         model: sentence-transformers model that fills the default collection.
+
+    Raises:
+        ConfigurationError: A value cannot be read; the message names the variable.
     """
 
     model_config = SettingsConfigDict(env_prefix="VECTORDB_", populate_by_name=True, extra="ignore")
@@ -45,3 +50,13 @@ class Settings(BaseSettings):
     lists: int = 100
     text_config: str = "english"
     model: str | None = None
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            problem = error.errors(include_input=False, include_url=False)[0]
+            name = str(problem["loc"][0]).removeprefix("VECTORDB_").lower()
+            raise ConfigurationError(
+                f"the setting {name} (VECTORDB_{name.upper()}) cannot be read: {problem['msg']}"
+            ) from None

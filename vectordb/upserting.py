@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from vectordb import repository, vectors
 from vectordb.chunking import Chunker, TextChunk
-from vectordb.database import Database
+from vectordb.database import Database, PsycopgConnection
 from vectordb.documents import DOCUMENT_FIELDS, Document, UpsertResult, content_hash, derived_id
 from vectordb.embedders import Embedder
 from vectordb.errors import DuplicateDocument, InvalidInput, TransactionConflict
@@ -130,6 +130,20 @@ class _Draft(NamedTuple):
     content_hash: bytes
 
 
+class _Outcome(NamedTuple):
+    """What became of a batch.
+
+    Attributes:
+        plan: What was to be written.
+        overtaken: Ids of documents that another writer got to first; nothing of them was written.
+        embedded: Texts that the embedder was given.
+    """
+
+    plan: WritePlan
+    overtaken: set[str]
+    embedded: int
+
+
 @dataclass(slots=True)
 class Upsert:
     """One call of upsert over a collection.
@@ -163,25 +177,50 @@ class Upsert:
     def _upsert_batch(self, batch: list[Prepared]) -> UpsertResult:
         result = UpsertResult()
         embeddings: dict[bytes, bytes] = {}
-        for _ in range(_MOST_PLANS):
-            states = self._classify(batch)
-            plan, embedded = self._plan(batch, states, embeddings)
-            overtaken = self._write(plan)
+        for attempt in range(_MOST_PLANS):
+            # Documents that other writers got to first twice are locked the next time, so that it ends. By then
+            # their texts are embedded.
+            plan, overtaken, embedded = (
+                self._in_the_open(batch, embeddings) if attempt < 2 else self._locked(batch, embeddings)
+            )
             result += _count(batch, plan.without(overtaken), overtaken, embedded)
             batch = [document for document in batch if document.row.id in overtaken]
             if not batch:
                 return result
         raise TransactionConflict("other writers keep changing the same documents; try again when they are done")
 
-    def _classify(self, batch: list[Prepared]) -> dict[str, DocumentState]:
-        rows = [document.row for document in batch]
-        return self.database.run(lambda connection: repository.classify_documents(connection, self.tables, rows))
+    def _in_the_open(self, batch: list[Prepared], embeddings: dict[bytes, bytes]) -> _Outcome:
+        """Read, plan and embed outside any transaction, then write."""
+        states, stored = self.database.run(lambda connection: self._read(connection, batch, lock=False))
+        plan, embedded = self._plan(batch, states, stored, embeddings)
+        overtaken = self.database.run(lambda connection: repository.write_documents(connection, self.tables, plan))
+        return _Outcome(plan, overtaken, embedded)
 
-    def _write(self, plan: WritePlan) -> set[str]:
-        return self.database.run(lambda connection: repository.write_documents(connection, self.tables, plan))
+    def _locked(self, batch: list[Prepared], embeddings: dict[bytes, bytes]) -> _Outcome:
+        """Read, plan and write in one transaction."""
+
+        def work(connection: PsycopgConnection) -> _Outcome:
+            with connection.transaction():
+                plan, embedded = self._plan(batch, *self._read(connection, batch, lock=True), embeddings)
+                return _Outcome(plan, repository.write_documents(connection, self.tables, plan), embedded)
+
+        return self.database.run(work)
+
+    def _read(
+        self, connection: PsycopgConnection, batch: list[Prepared], *, lock: bool
+    ) -> tuple[dict[str, DocumentState], dict[str, list[StoredChunk]]]:
+        """Return how the documents are stored, and the chunks of those with another text."""
+        rows = [document.row for document in batch]
+        states = repository.classify_documents(connection, self.tables, rows, lock=lock)
+        changed = [id for id, state in states.items() if not state.same_content]
+        return states, repository.stored_chunks(connection, self.tables, changed) if changed else {}
 
     def _plan(
-        self, batch: list[Prepared], states: Mapping[str, DocumentState], embeddings: dict[bytes, bytes]
+        self,
+        batch: list[Prepared],
+        states: Mapping[str, DocumentState],
+        stored: Mapping[str, list[StoredChunk]],
+        embeddings: dict[bytes, bytes],
     ) -> tuple[WritePlan, int]:
         """Decide what to write; `embeddings` by content hash grows. Also return how many texts were embedded."""
         plan = WritePlan()
@@ -198,7 +237,6 @@ class Upsert:
                     plan.metadata_only[row.id] = row.metadata
                 else:
                     to_cut.append(document)
-        stored = self._stored_chunks([document.row.id for document in to_cut if document.row.id in plan.expected])
         drafts = self._cut(to_cut, embeddings)
         kept = {(id, chunk.ordinal): chunk.content_hash for id, chunks in stored.items() for chunk in chunks}
         embeddings.update((chunk.content_hash, chunk.embedding) for chunks in stored.values() for chunk in chunks)
@@ -218,11 +256,6 @@ class Upsert:
             else:
                 plan.changed_chunks.append(_chunk_row(draft, embeddings))
         return plan, embedded
-
-    def _stored_chunks(self, ids: list[str]) -> dict[str, list[StoredChunk]]:
-        if not ids:
-            return {}
-        return self.database.run(lambda connection: repository.stored_chunks(connection, self.tables, ids))
 
     def _cut(self, documents: list[Prepared], embeddings: dict[bytes, bytes]) -> list[_Draft]:
         """Cut texts into chunks; a document with an embedding of its own is one chunk."""

@@ -7,7 +7,7 @@ types send the binary form and return float32 arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,8 @@ class VectorColumn(UserDefinedType[NDArray[np.float32]]):
     """
 
     cache_ok = True
+    # Without a cast, an INSERT of many rows that SQLAlchemy writes as SELECT … FROM (VALUES …) takes bytes for text.
+    render_bind_cast = True
 
     def __init__(self, storage: Storage | str = Storage.VECTOR, dimensions: int | None = None) -> None:
         self.storage = Storage(storage)
@@ -75,7 +77,8 @@ class VectorColumn(UserDefinedType[NDArray[np.float32]]):
         def process(value: Any) -> BinaryParameter | None:
             if value is None:
                 return None
-            dimensions = self.dimensions or len(value)
+            # Of a value without a length, `as_vector` says what is wrong with it.
+            dimensions = self.dimensions or (len(value) if isinstance(value, Sized) else 1)
             space = VectorSpace(dimensions, _any_metric(self.storage), self.storage)
             return BinaryParameter(vectors.encode(vectors.as_vector(value, space), self.storage)[0])
 

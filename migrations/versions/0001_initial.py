@@ -21,7 +21,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    ensure_extension(op.get_bind())
+    ensure_extension(op.get_bind(), migration_options(op).schema)
     op.create_table(
         "collections",
         sa.Column("name", sa.Text(collation="C"), nullable=False),

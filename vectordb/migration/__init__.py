@@ -33,6 +33,7 @@ def upgrade(engine: Engine, options: MigrationOptions, revision: str = "head") -
 
     Raises:
         ExtensionError: pgvector is missing and this role may not create it, or is too old.
+        SchemaError: There is no such revision, or the database is at one that this library does not know.
         DatabaseError: Anything else that PostgreSQL refuses; nothing is changed then.
     """
     _command("upgrade", engine, options, revision)
@@ -42,6 +43,7 @@ def downgrade(engine: Engine, options: MigrationOptions, revision: str = "base")
     """Bring the database down to a revision; `base` removes every collection with its data.
 
     Raises:
+        SchemaError: As for `upgrade`.
         DatabaseError: PostgreSQL refuses; nothing is changed then.
     """
     _command("downgrade", engine, options, revision)
@@ -104,5 +106,11 @@ def scripts_folder() -> Path:
 
 def _command(name: str, engine: Engine, options: MigrationOptions, *arguments: Any) -> None:
     from alembic import command
+    from alembic.util import CommandError
 
-    getattr(command, name)(configuration(engine, options), *arguments)
+    try:
+        getattr(command, name)(configuration(engine, options), *arguments)
+    except CommandError as error:
+        raise SchemaError(
+            f"Alembic refuses: {error}; if a newer version of vectordb has migrated this database, upgrade the library"
+        ) from None

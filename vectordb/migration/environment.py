@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging.config import fileConfig
 from typing import Any
 
 import pgvector.sqlalchemy  # noqa: F401 - teaches reflection the types of pgvector
@@ -14,21 +15,23 @@ from alembic import context
 from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CreateSchema
+from sqlalchemy.schema import CreateSchema, DropSchema
 
 from vectordb import registry
-from vectordb.database import open_engine, raise_translated
+from vectordb.database import connect, open_engine, raise_translated, sqlstate
 from vectordb.errors import ConfigurationError
-from vectordb.extension import drop_extension_if_ours
+from vectordb.extension import drop_extension_if_ours, find_extension
 from vectordb.migration import VERSION_TABLE, lock, operations  # noqa: F401 - registers the operations
 from vectordb.migration.options import MigrationOptions
 from vectordb.models import SCHEMA, Base
 from vectordb.registry import DEFAULT_COLLECTION
-from vectordb.schema import models_of
+from vectordb.schema import add_to_search_path, models_of
 from vectordb.server import EmbeddedServer
 from vectordb.settings import Settings
 from vectordb.tables import quote
 from vectordb.vector_types import VectorColumn
+
+_CREATED_HERE = "tables of vectordb; created by vectordb"
 
 
 def run() -> None:
@@ -40,11 +43,13 @@ def run() -> None:
     """
     if context.is_offline_mode():
         raise ConfigurationError("these migrations look at the database, so they cannot be written out with --sql")
+    if context.config.config_file_name is not None:
+        fileConfig(context.config.config_file_name, disable_existing_loggers=False)
     with _engine_and_options() as (engine, options):
         try:
-            with engine.begin() as connection:
+            with connect(engine) as connection, connection.begin():
                 lock(connection)
-                connection.execute(CreateSchema(options.schema, if_not_exists=True))
+                _create_schema(connection, options.schema)
                 _configure(connection, options)
                 context.run_migrations()
                 _leave_nothing_behind(connection, options.schema)
@@ -68,15 +73,27 @@ def _engine_and_options() -> Iterator[tuple[Engine, MigrationOptions]]:
         engine.dispose()
 
 
+def _create_schema(connection: Connection, schema: str) -> None:
+    """Create the schema where it is missing."""
+    # IF NOT EXISTS would ask for the right to create schemas even when there is nothing to create.
+    if connection.scalar(text("SELECT to_regnamespace(:schema)"), {"schema": quote(schema)}) is None:
+        connection.execute(CreateSchema(schema))
+        connection.execute(text(f"COMMENT ON SCHEMA {quote(schema)} IS '{_CREATED_HERE}'"))
+
+
 def _configure(connection: Connection, options: MigrationOptions) -> None:
     connection = connection.execution_options(schema_translate_map={SCHEMA: options.schema})
-    metadata = _expected_tables(connection, options.schema)
+    if (extension := find_extension(connection)) is not None:
+        add_to_search_path(connection, extension.schema)  # else reflection does not know the types
+    # Reflection calls the schema that comes first in the search_path None.
+    compared = None if options.schema == connection.dialect.default_schema_name else options.schema
+    metadata = _expected_tables(connection, options.schema, compared)
 
     def include_name(name: str | None, kind: str, parents: Any) -> bool:
         # Collections made at run time are the registry's business; Alembic compares only the tables of the migrations.
         if kind == "schema":
-            return name == options.schema
-        return kind != "table" or f"{options.schema}.{name}" in metadata.tables
+            return name == compared
+        return kind != "table" or parents["schema_qualified_table_name"] in metadata.tables
 
     context.configure(
         connection=connection,
@@ -90,35 +107,46 @@ def _configure(connection: Connection, options: MigrationOptions) -> None:
     )
 
 
-def _expected_tables(connection: Connection, schema: str) -> MetaData:
-    """Return the registry's table, and the default collection's as the registry declares it."""
+def _expected_tables(connection: Connection, schema: str, compared: str | None) -> MetaData:
+    """Return the registry's table, and the default collection's as the registry declares it, in schema `compared`."""
     metadata = MetaData(naming_convention=Base.metadata.naming_convention)
-    Base.metadata.tables[f"{SCHEMA}.collections"].to_metadata(metadata, schema=schema)
+    Base.metadata.tables[f"{SCHEMA}.collections"].to_metadata(metadata, schema=compared)
     if inspect(connection).has_table("collections", schema=schema):
         declared = {config.name: config for config in registry.list_collections(connection)}
         if DEFAULT_COLLECTION in declared:
-            for table in models_of(declared[DEFAULT_COLLECTION], schema).metadata.sorted_tables:
+            for table in models_of(declared[DEFAULT_COLLECTION], compared).metadata.sorted_tables:
                 table.to_metadata(metadata)
     return metadata
 
 
-def _compare_type(_: Any, __: Any, ___: Any, found: Any, expected: Any) -> bool | None:
+def _compare_type(migration: Any, _: Any, __: Any, found: Any, expected: Any) -> bool | None:
     """Compare embedding columns by how SQL writes their type; leave all others to Alembic."""
     if not isinstance(expected, VectorColumn):
         return None
-    written = found.get_col_spec() if hasattr(found, "get_col_spec") else str(found)
+    written = found.compile(dialect=migration.dialect)
     return bool(written.lower() != expected.get_col_spec())
 
 
 def _leave_nothing_behind(connection: Connection, schema: str) -> None:
-    """After `downgrade base`: remove the version table, the schema if empty, and the extension if it was ours."""
+    """After `downgrade base`: remove the version table, and the extension and the schema if they were ours."""
     version_table = quote(schema, VERSION_TABLE)
-    if connection.scalar(text("SELECT to_regclass(:name)"), {"name": version_table}) is None:
+    if connection.scalar(text("SELECT to_regclass(:name)"), {"name": version_table}) is not None:
+        if connection.scalar(text(f"SELECT count(*) FROM {version_table}")):  # noqa: S608 - quoted identifier
+            return
+        connection.execute(text(f"DROP TABLE {version_table}"))
+        drop_extension_if_ours(connection)
+    _drop_schema_if_ours(connection, schema)
+
+
+def _drop_schema_if_ours(connection: Connection, schema: str) -> None:
+    """Drop the schema if `_create_schema` created it and nothing else is in it."""
+    comment = text("SELECT obj_description(to_regnamespace(:schema), 'pg_namespace')")
+    if connection.scalar(comment, {"schema": quote(schema)}) != _CREATED_HERE:
         return
-    if connection.scalar(text(f"SELECT count(*) FROM {version_table}")):  # noqa: S608 - quoted identifier
-        return
-    connection.execute(text(f"DROP TABLE {version_table}"))
-    empty = text("SELECT NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(:schema))")
-    if schema != "public" and connection.scalar(empty, {"schema": quote(schema)}):
-        connection.execute(text(f"DROP SCHEMA {quote(schema)}"))
-    drop_extension_if_ours(connection)
+    try:
+        with connection.begin_nested():
+            connection.execute(DropSchema(schema))
+    except DBAPIError as error:
+        # 2BP01: the application keeps something of its own there.
+        if sqlstate(error) != "2BP01":
+            raise

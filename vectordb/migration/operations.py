@@ -2,7 +2,7 @@
 
 Importing this module adds to `alembic.op`: `create_collection`, `drop_collection`,
 `create_vector_index` and `drop_vector_index`. Each takes the schema of the migration's
-options unless it is given one.
+options; in an application's own environment, that of `VECTORDB_SCHEMA`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from vectordb import registry, schema
 from vectordb.indexes import VectorIndex
 from vectordb.migration.options import MigrationOptions
 from vectordb.registry import CollectionConfig
+from vectordb.settings import Settings
 
 
 class _Operation(MigrateOperation):
@@ -105,7 +106,10 @@ def _run(operations: Operations, operation: _Operation) -> None:
 
 
 def migration_options(operations: Any) -> MigrationOptions:
-    """Return the options that the running migration was given; `operations` is `alembic.op`."""
-    options = operations.get_context().opts["vectordb_options"]
-    assert isinstance(options, MigrationOptions)  # noqa: S101 - set by vectordb.migration.environment
-    return options
+    """Return the options that the running migration was given; in an application's own environment, the settings.
+
+    Args:
+        operations: `alembic.op`.
+    """
+    options = operations.get_context().opts.get("vectordb_options")
+    return options if isinstance(options, MigrationOptions) else MigrationOptions.of(Settings())

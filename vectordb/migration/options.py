@@ -6,8 +6,6 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from vectordb.embedders import DEFAULT_MODEL, EmbedderIdentity, SentenceTransformerEmbedder
 from vectordb.errors import ConfigurationError
 from vectordb.indexes import HNSW, IVFFlat, VectorIndex
@@ -48,11 +46,7 @@ class MigrationOptions:
                 raise ConfigurationError(f"unknown option -x {name[:40]}: {hint}")
         if "schema" in given:
             given["schema_name"] = given.pop("schema")
-        try:
-            merged = Settings.model_validate({**settings.model_dump(), **given})
-        except ValidationError as error:
-            problem = error.errors(include_input=False, include_url=False)[0]
-            raise ConfigurationError(f"option {problem['loc'][0]}: {problem['msg']}") from None
+        merged = Settings(**{**settings.model_dump(), **given})
         return cls(check_name(merged.schema_name, "schema"), merged)
 
     def default_collection(self) -> CollectionConfig:

@@ -25,9 +25,15 @@ _COPY_FROM = 64
 
 
 def classify_documents(
-    connection: PsycopgConnection, tables: Tables, rows: Sequence[DocumentRow]
+    connection: PsycopgConnection, tables: Tables, rows: Sequence[DocumentRow], *, lock: bool = False
 ) -> dict[str, DocumentState]:
     """Hold documents against what is stored; those that are not stored are left out.
+
+    Args:
+        connection: In a transaction, if `lock` is asked for.
+        tables: Of the collection.
+        rows: New versions of documents.
+        lock: Keep what is stored as it is until the end of the transaction.
 
     Round trips: 1.
     """
@@ -36,7 +42,7 @@ def classify_documents(
         "SELECT d.id, d.content_hash, d.content_hash = u.content_hash,"
         " (d.title, d.uri, d.metadata) IS NOT DISTINCT FROM (u.title, u.uri, u.metadata::jsonb)"
         f" FROM unnest({_DOCUMENT_ARRAYS}) AS u(id, title, uri, content_hash, metadata)"
-        f" JOIN {tables.documents} AS d ON d.id = u.id",
+        f" JOIN {tables.documents} AS d ON d.id = u.id{' ORDER BY d.id FOR UPDATE OF d' if lock else ''}",
         _document_arrays(rows),
     )
     return {id: DocumentState(bytes(content_hash), *same) for id, content_hash, *same in found}

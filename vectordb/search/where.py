@@ -44,7 +44,7 @@ def _comparison(where: Compare, column: str, parameters: dict[str, Any]) -> str:
         return f"coalesce({field} = {value}::jsonb, false)"
     kind = json_type(where.value)
     if kind == "number":
-        value = f"{_bind(parameters, repr(where.value))}::numeric"
+        value = f"{_bind(parameters, json.dumps(where.value))}::numeric"
         return (
             f"(CASE jsonb_typeof({field}) WHEN 'number' THEN"
             f" ({field})::numeric {where.operator} {value} ELSE false END)"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+import vectordb
+from tests.cli.conftest import CommandLine
+from tests.cli.terminal import run_on_terminal
+from vectordb import VectorDB
+from vectordb.migration import HEAD
+
+
+def column_and_index(url: str) -> tuple[str, str]:
+    """Return the type of the default collection's embeddings and the definition of their index."""
+    with vectordb.connect(url) as db, db.engine.connect() as connection:
+        row = connection.exec_driver_sql(
+            "SELECT format_type(atttypid, atttypmod), pg_get_indexdef('vectordb.chunks_embedding_hnsw_idx'::regclass)"
+            " FROM pg_attribute WHERE attrelid = 'vectordb.chunks'::regclass AND attname = 'embedding'"
+        ).one()
+    return row[0], row[1]
+
+
+def test_an_empty_database_gets_tables_as_the_options_say(
+    reader: CommandLine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VECTORDB_DIMENSIONS", "8")
+    options = "--dimensions 64 --metric l2 --storage halfvec --m 24 --ef-construction 50 --text-config simple"
+    done = reader("migrate", "--url", database_url, *options.split())
+    assert (done.code, done.out, done.err) == (0, f"before: no tables\nafter: {HEAD}\n", "")
+    column, index = column_and_index(database_url)
+    assert column == "halfvec(64)"
+    assert "USING hnsw (embedding halfvec_l2_ops) WITH (m='24', ef_construction='50')" in index
+
+
+def test_migrating_again_changes_nothing_and_says_so(cli: CommandLine) -> None:
+    assert cli("migrate", "--json").json == {"before": HEAD, "after": HEAD}
+    done = cli("migrate", "--dimensions", "3")
+    assert done.code == 0
+    assert "options had no effect" in done.err
+
+
+def test_down_to_base_and_up_again(cli: CommandLine, url: str) -> None:
+    refused = cli("migrate", "--to", "base")
+    assert refused.code == 2
+    assert "add --yes" in refused.error
+    assert "deletes every collection with its data" in refused.error
+    assert cli("migrate", "--to", "base", "--yes", "--json").json == {"before": HEAD, "after": None}
+    assert "run `vectordb migrate`" in cli("count").error
+    assert cli("migrate", "--to", HEAD).code == 0
+    assert cli("count").out == "0\n"
+
+
+def test_going_back_asks_on_a_terminal(cli: CommandLine, db: VectorDB) -> None:
+    screen = run_on_terminal("migrate", "--to", "base", typed="n\n")
+    assert screen.code == 1
+    assert "Really go back" in screen.text
+    assert len(db.collections()) == 1
+
+
+def test_another_schema(cli: CommandLine, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("migrate", "--url", database_url, "--schema", "search", "--dimensions", "3").code == 0
+    assert cli("count", "--url", database_url).code == 1
+    monkeypatch.setenv("VECTORDB_SCHEMA", "search")
+    assert cli("count", "--url", database_url).out == "0\n"
+
+
+def test_an_unknown_revision_is_an_error(cli: CommandLine) -> None:
+    done = cli("migrate", "--to", "9999")
+    assert done.code == 1
+    assert "'9999'" in done.error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--m", "1"], "m is a whole number"),
+        (["--m", "x"], "valid integer"),
+        (["--index", "flat"], "'flat' is not one of"),
+        (["--schema", "No Schema"], "try 'no_schema'"),
+        (["--url", "postgresql://host/db", "--path", "here"], "exclude each other"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_migrate_refuses(reader: CommandLine, arguments: list[str], message: str) -> None:
+    done = reader("migrate", *arguments)
+    assert done.code == 2
+    assert message in done.error

@@ -1,0 +1,93 @@
+"""`alembic` as users call it: a process of its own, with alembic.ini."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.migrations.support import ROOT, objects, rows, run_alembic, vector_index
+
+HALF = "hnsw (embedding halfvec_l2_ops) WITH (m='24', ef_construction='64')"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder that holds what the repository ships for Alembic, and nothing else."""
+    shutil.copy(ROOT / "alembic.ini", tmp_path)
+    shutil.copytree(ROOT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_x_options_shape_the_default_collection(database_url: str, copy: Path) -> None:
+    before = objects(database_url)
+    options = ("-x", "dimensions=64", "-x", "metric=l2", "-x", "storage=halfvec", "-x", "m=24")
+    up = run_alembic(*options, "upgrade", "head", folder=copy, url=database_url)
+    assert up.returncode == 0, up.stderr
+    assert "Running upgrade  -> 0001" in up.stderr
+    assert vector_index(database_url) == ("halfvec(64)", HALF)
+
+    # The options are those of the first migration; from then on the registry knows.
+    check = run_alembic("check", folder=copy, url=database_url)
+    assert check.returncode == 0, check.stderr
+    assert "No new upgrade operations detected" in check.stdout
+    current = run_alembic("current", folder=copy, url=database_url)
+    assert current.stdout.strip() == "0001 (head)"
+
+    down = run_alembic("downgrade", "base", folder=copy, url=database_url)
+    assert down.returncode == 0, down.stderr
+    assert objects(database_url) == before
+
+
+def test_settings_shape_the_default_collection(database_url: str) -> None:
+    up = run_alembic(
+        "upgrade", "head", url=database_url, dimensions="64", metric="l2", storage="halfvec", m="24", schema="search"
+    )
+    assert up.returncode == 0, up.stderr
+    assert vector_index(database_url, "search") == ("halfvec(64)", HALF)
+
+
+def test_x_options_win_over_settings(database_url: str) -> None:
+    options = ("-x", f"url={database_url}", "-x", "dimensions=5", "-x", "schema=search")
+    unreachable = "postgresql://nobody@127.0.0.1:1/none"
+    up = run_alembic(*options, "upgrade", "head", url=unreachable, dimensions="7", schema="other")
+    assert up.returncode == 0, up.stderr
+    assert vector_index(database_url, "search")[0] == "vector(5)"
+    assert rows(database_url, "SELECT to_regnamespace('other')::text") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("dimensons=64", "unknown option -x dimensons: did you mean dimensions?"),
+        ("dimensions=many", "dimensions"),
+    ],
+)
+def test_a_wrong_option_is_named_and_changes_nothing(database_url: str, option: str, message: str) -> None:
+    before = objects(database_url)
+    up = run_alembic("-x", option, "upgrade", "head", url=database_url)
+    assert up.returncode != 0
+    assert message in up.stderr.splitlines()[-1]
+    assert objects(database_url) == before
+
+
+def test_a_failed_connection_is_one_message_without_the_password() -> None:
+    up = run_alembic("upgrade", "head", url="postgresql://somebody:correct-horse@127.0.0.1:1/none", dimensions="5")
+    assert up.returncode != 0
+    assert "cannot connect to PostgreSQL at 127.0.0.1:1/none" in up.stderr.splitlines()[-1]
+    assert "correct-horse" not in up.stdout + up.stderr
+
+
+def test_looking_at_an_empty_database_leaves_nothing_in_it(database_url: str) -> None:
+    before = objects(database_url)
+    current = run_alembic("current", url=database_url)
+    assert current.returncode == 0, current.stderr
+    assert current.stdout == ""
+    assert objects(database_url) == before
+
+
+def test_sql_scripts_are_refused(database_url: str) -> None:
+    offline = run_alembic("upgrade", "head", "--sql", url=database_url)
+    assert offline.returncode != 0
+    assert "cannot be written out with --sql" in offline.stderr.splitlines()[-1]

@@ -1,0 +1,1 @@
+"""The embedded server: real processes, real kills, real other users."""

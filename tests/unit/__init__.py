@@ -1,0 +1,1 @@
+"""The pure rooms: no database, no model."""

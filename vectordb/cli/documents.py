@@ -1,0 +1,132 @@
+"""`vectordb upsert`, `get`, `delete` and `count`: documents in and out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vectordb.cli import options
+from vectordb.cli.database import confirm, is_interactive, open_collection
+from vectordb.cli.inputs import InputFormat, read_documents
+from vectordb.cli.options import parse_where
+from vectordb.cli.output import one_line, print_json, print_line, printable, to_json
+from vectordb.cli.progress import embedding_bar
+from vectordb.errors import DocumentNotFound, InvalidInput
+
+if TYPE_CHECKING:
+    from vectordb import Document
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: vectordb upsert --collection articles --file articles.jsonl")
+def upsert(
+    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts, a document each.")] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file",
+            "-f",
+            help="Documents from a file, or - for stdin: JSON Lines or a JSON array of objects with content, id, "
+            "title, uri, metadata; or a text per line.",
+        ),
+    ] = None,
+    file_format: Annotated[
+        InputFormat | None, typer.Option("--format", help="Of the file. Default: by its name, else by how it begins.")
+    ] = None,
+    collection: options.CollectionName = options.DEFAULT_COLLECTION,
+    url: options.Url = None,
+    path: options.DataPath = None,
+    as_json: options.Json = False,
+) -> None:
+    """Store documents, new ones and changed ones; what is there already is not embedded again."""
+    if bool(texts) == (file is not None):
+        raise InvalidInput("give either texts or --file, as in `vectordb upsert --file documents.jsonl`")
+    with (
+        open_collection(url, path, collection) as chosen,
+        read_documents(texts, file, file_format) as found,
+        embedding_bar() as report,
+    ):
+        result = chosen.upsert(found, on_progress=report)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        print_line(", ".join(f"{name} {number}" for name, number in result.to_dict().items()))
+
+
+@app.command(epilog="Example: vectordb get 42 43 --collection articles")
+def get(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Of the documents.")],
+    collection: options.CollectionName = options.DEFAULT_COLLECTION,
+    url: options.Url = None,
+    path: options.DataPath = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show documents by id; fails when one of them does not exist, after showing the others."""
+    with open_collection(url, path, collection) as chosen:
+        found = chosen.get(ids)
+    if as_json:
+        print_json([_fields(document) for document in found])
+    elif found:
+        print_line("\n---\n".join(_as_text(document) for document in found))
+    if missing := sorted(set(ids) - {str(document.id) for document in found}):
+        raise DocumentNotFound(f"{collection} has no document with the id {missing[0]!r}", id=missing[0])
+
+
+@app.command(epilog="""Example: vectordb delete --where '{"year": {"<": 2020}}'""")
+def delete(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Of the documents.")] = None,
+    where: options.Where = None,
+    yes: options.Yes = False,
+    collection: options.CollectionName = options.DEFAULT_COLLECTION,
+    url: options.Url = None,
+    path: options.DataPath = None,
+    as_json: options.Json = False,
+) -> None:
+    """Delete documents by id, by a filter, or those that fit both."""
+    condition = parse_where(where)
+    with open_collection(url, path, collection) as chosen:
+        if condition is not None and is_interactive():
+            confirm(f"delete {chosen.count(condition)} documents from the collection {collection!r}", yes=yes)
+        deleted = chosen.delete(ids or None, where=condition)
+    if as_json:
+        print_json({"deleted": deleted})
+    else:
+        print_line(f"deleted {deleted}")
+
+
+@app.command(epilog="""Example: vectordb count --where '{"lang": "en"}'""")
+def count(
+    where: options.Where = None,
+    collection: options.CollectionName = options.DEFAULT_COLLECTION,
+    url: options.Url = None,
+    path: options.DataPath = None,
+    as_json: options.Json = False,
+) -> None:
+    """Count documents, all or those that match a filter."""
+    condition = parse_where(where)
+    with open_collection(url, path, collection) as chosen:
+        number = chosen.count(condition)
+    if as_json:
+        print_json({"count": number})
+    else:
+        print_line(str(number))
+
+
+def _fields(document: Document) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "title": document.title,
+        "uri": document.uri,
+        "metadata": document.metadata,
+        "content": document.content,
+    }
+
+
+def _as_text(document: Document) -> str:
+    """Return the fields, a line each, and below them the content."""
+    fields = {**_fields(document), "metadata": to_json(document.metadata) if document.metadata else None}
+    content = fields.pop("content")
+    head = [f"{name}: {one_line(str(value))}" for name, value in fields.items() if value is not None]
+    return "\n".join([*head, "", printable(content)])

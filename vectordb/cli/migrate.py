@@ -1,0 +1,115 @@
+"""`vectordb migrate`: the tables, up to this version and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vectordb.cli import options
+from vectordb.cli.database import confirm
+from vectordb.cli.options import given
+from vectordb.cli.output import print_json, print_line, print_note
+from vectordb.cli.progress import waiting
+from vectordb.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from vectordb.database import Database
+    from vectordb.migration.options import MigrationOptions
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: vectordb migrate --dimensions 768 --storage halfvec --m 24")
+def migrate(
+    to: Annotated[str, typer.Option("--to", metavar="REVISION", help="head, base (no tables) or a revision.")] = "head",
+    yes: options.Yes = False,
+    schema: Annotated[str | None, typer.Option("--schema", help="Schema of all tables. Default: vectordb.")] = None,
+    model: options.Model = None,
+    dimensions: options.Dimensions = None,
+    metric: options.MetricOption = None,
+    storage: options.StorageOption = None,
+    index: options.Index = None,
+    m: options.M = None,
+    ef_construction: options.EfConstruction = None,
+    lists: options.Lists = None,
+    text_config: options.TextConfig = None,
+    url: options.Url = None,
+    path: options.DataPath = None,
+    as_json: options.Json = False,
+) -> None:
+    """Create the tables, or bring them to another version of the library.
+
+    The options from --model to --text-config say what the default collection is like, and count
+    only when it is created. Other commands find another --schema by $VECTORDB_SCHEMA.
+    """
+    collection = given(
+        model=model,
+        dimensions=dimensions,
+        metric=metric,
+        storage=storage,
+        index=index,
+        m=m,
+        ef_construction=ef_construction,
+        lists=lists,
+        text_config=text_config,
+    )
+    with _open({**collection, **given(schema=schema)}, url, path) as (database, chosen):
+        before = _revision(database, chosen)
+        _move(database, chosen, before, to, yes=yes)
+        after = _revision(database, chosen)
+    if collection and before is not None:
+        print_note("note: the default collection was there already; its options had no effect")
+    if as_json:
+        print_json({"before": before, "after": after})
+    else:
+        print_line(f"before: {before or 'no tables'}\nafter: {after or 'no tables'}")
+
+
+@contextmanager
+def _open(
+    overrides: Mapping[str, Any], url: str | None, path: Path | None
+) -> Iterator[tuple[Database, MigrationOptions]]:
+    """Open the database that `vectordb.connect` would open, but leave its tables alone."""
+    from vectordb.database import Database, open_engine
+    from vectordb.migration.options import MigrationOptions
+    from vectordb.server import EmbeddedServer
+    from vectordb.settings import Settings
+
+    if url is not None and path is not None:
+        raise InvalidInput("--url and --path exclude each other")
+    settings = Settings()
+    chosen = MigrationOptions.of(settings, {name: str(value) for name, value in overrides.items()})
+    if url is None and path is None and settings.url is not None:
+        url = settings.url.get_secret_value()
+    if url is None:
+        with waiting("Starting PostgreSQL"):
+            url = EmbeddedServer(path or settings.path).start()
+    database = Database(open_engine(url))
+    try:
+        yield database, chosen
+    finally:
+        database.close()
+
+
+def _revision(database: Database, chosen: MigrationOptions) -> str | None:
+    from vectordb import migration
+
+    with database.begin() as connection:
+        return migration.current_revision(connection, chosen.schema)
+
+
+def _move(database: Database, chosen: MigrationOptions, before: str | None, to: str, *, yes: bool) -> None:
+    """Upgrade or downgrade, whichever leads to the revision."""
+    from vectordb import migration
+
+    # Revisions are numbered, so their order is that of their names.
+    down = before is not None and to != "head" and (to == "base" or to < before)
+    if down:
+        lost = "every collection with its data" if to == "base" else "what only later versions hold"
+        confirm(f"go back from {before} to {to}, which deletes {lost}", yes=yes)
+    with waiting("Migrating"):
+        (migration.downgrade if down else migration.upgrade)(database.engine, chosen, to)
