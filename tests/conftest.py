@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,15 +58,18 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+def databases() -> Iterator[Databases]:
     """A server to make databases on; without one the tests fail, they are never skipped."""
     given = os.environ.get("VECTORDB_TEST_URL")
     if given:
         yield Databases(given)
         return
-    server = EmbeddedServer(tmp_path_factory.mktemp("server") / "vectordb")
-    yield Databases(server.start())
-    server.stop()
+    # Not below pytest's own folder, which no other user can enter: as root, the server is another user.
+    with tempfile.TemporaryDirectory(prefix="vectordb-tests-") as folder:
+        Path(folder).chmod(0o755)
+        server = EmbeddedServer(Path(folder) / "server")
+        yield Databases(server.start())
+        server.stop()
 
 
 @pytest.fixture(scope="session")
