@@ -22,7 +22,7 @@ from vectordb.validation import MAX_ID_BYTES, check_id, check_text, metadata_jso
 from vectordb.vectors import FloatMatrix
 
 # Documents per transaction where some may be stored already.
-_SLICE = 4_000
+_SLICE = 10_000
 # Vectors that are encoded at once.
 _BLOCK = 512
 _MOST_PLANS = 20
@@ -136,7 +136,7 @@ def _check_texts(contents: Sequence[str]) -> list[str]:
 
 
 def load_vectors(database: Database, tables: Tables, space: VectorSpace, batch: VectorBatch) -> UpsertResult:
-    """Upsert vectors: in one transaction while the collection is empty, else one for every 4,000."""
+    """Upsert vectors: in one transaction while the collection is empty, else one for every 10,000."""
     if database.run(lambda connection: _fill(connection, tables, space, batch)):
         return UpsertResult(inserted=len(batch.ids), chunks=len(batch.ids))
     result = UpsertResult()

@@ -63,9 +63,11 @@ def write_documents(connection: PsycopgConnection, tables: Tables, plan: WritePl
         inserted_first = _insert_documents(connection, tables, plan.new)
         plan = plan.without(inserted_first)
         _update_documents(connection, tables, plan.changed)
-        _insert_chunks(connection, tables, plan.new_chunks)
+        # A chunk is replaced by delete and insert, which with COPY takes half the time of an update; to the index it
+        # is the same. The lock on its document keeps everybody else from inserting it in between.
+        _delete_chunks(connection, tables, plan.changed_chunks)
         _delete_orphans(connection, tables, plan.chunk_counts)
-        _replace_chunks(connection, tables, plan.changed_chunks)
+        _insert_chunks(connection, tables, plan.new_chunks + plan.changed_chunks)
         _update_chunks(connection, tables, plan.kept_chunks)
         _update_metadata(connection, tables, plan.metadata_only)
     return overtaken | inserted_first
@@ -163,7 +165,6 @@ def _update_documents(connection: PsycopgConnection, tables: Tables, rows: Seque
 
 
 def _insert_chunks(connection: PsycopgConnection, tables: Tables, rows: Sequence[ChunkRow]) -> None:
-    """Insert chunks of documents that this transaction has inserted."""
     if len(rows) >= _COPY_FROM:
         try:
             with connection.transaction():
@@ -171,11 +172,6 @@ def _insert_chunks(connection: PsycopgConnection, tables: Tables, rows: Sequence
             return
         except postgres.FeatureNotSupported:
             pass
-    _replace_chunks(connection, tables, rows)
-
-
-def _replace_chunks(connection: PsycopgConnection, tables: Tables, rows: Sequence[ChunkRow]) -> None:
-    """Insert chunks, or write them over those at the same place."""
     if not rows:
         return
     columns = "content, content_hash, span_start, span_end, tokens, metadata, embedding"
@@ -187,9 +183,7 @@ def _replace_chunks(connection: PsycopgConnection, tables: Tables, rows: Sequenc
         " FROM unnest(%(ids)b::text[], %(ordinals)b::int[], %(contents)b::text[], %(hashes)b::bytea[],"
         " %(starts)b::int[], %(ends)b::int[], %(tokens)b::int[], %(metadata)b::text[],"
         f" %(embeddings)b::{tables.vector_type}[])"
-        f" AS u(document_id, ordinal, {columns})"
-        f" ON CONFLICT (document_id, ordinal) DO UPDATE SET"
-        f" {', '.join(f'{column} = excluded.{column}' for column in columns.split(', '))}",
+        f" AS u(document_id, ordinal, {columns})",
         {
             "ids": text_array([row.document_id for row in rows]),
             "ordinals": int_array([row.ordinal for row in rows]),
@@ -202,6 +196,20 @@ def _replace_chunks(connection: PsycopgConnection, tables: Tables, rows: Sequenc
             "embeddings": vector_array([row.embedding for row in rows], tables.element_oid),
         },
     )
+
+
+def _delete_chunks(connection: PsycopgConnection, tables: Tables, rows: Sequence[ChunkRow]) -> None:
+    """Delete what is at the places of these chunks."""
+    if rows:
+        _execute(
+            connection,
+            f"DELETE FROM {tables.chunks} AS c USING unnest(%(ids)b::text[], %(ordinals)b::int[]) AS u(id, ordinal)"
+            " WHERE c.document_id = u.id AND c.ordinal = u.ordinal",
+            {
+                "ids": text_array([row.document_id for row in rows]),
+                "ordinals": int_array([row.ordinal for row in rows]),
+            },
+        )
 
 
 def _delete_orphans(connection: PsycopgConnection, tables: Tables, counts: dict[str, int]) -> None:
