@@ -14,15 +14,38 @@ from vectordb import FunctionEmbedder
 from vectordb.filters import And, Compare, Filter, Not, Or
 
 # Names and values in which naive SQL would go wrong; few, so that filters and metadata meet often.
-FIELD_NAMES = st.sampled_from(["a", "year", "a.b", "it's", '"quoted"', "100%", "%s", "%(w0)s", "$1", "{}", "é", "", " ", "'; DROP TABLE canary; --"])  # fmt: skip
-SCALARS = st.one_of(
+HOSTILE_NAMES = ["a", "year", "a.b", "it's", '"quoted"', "100%", "%s", "%(w0)s", "$1", "{}", "é", "", " "]
+HOSTILE_NAMES += ["'; DROP TABLE canary; --"]
+HOSTILE_TEXTS = [
+    "",
+    "1",
+    "10",
+    "9",
+    "true",
+    "null",
+    "a",
+    "A",
+    "é",
+    "e\u0301",
+    "\U0001f600",
+    "\uffff",
+    "\\",
+    '"',
+    "'",
+    "%",
+]
+HOSTILE_TEXTS += ["%s", "\n", "[1]", "{}"]
+HOSTILE_NUMBERS: list[int | float] = [0, 1, -1, 10, 9, 2**31, 2**53, 2**53 + 1, 10**23, 10**40, 10**308, 10**400]
+HOSTILE_NUMBERS += [0.0, -0.0, 1.0, 0.1, -1.5, 1e23, 5e-324, 1.7976931348623157e308, 1e-7]
+
+STORABLE_TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
+FIELD_NAMES = st.sampled_from(HOSTILE_NAMES)
+SCALARS: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from([None, True, False]),
-    st.sampled_from([0, 1, -1, 10, 9, 2**31, 2**53, 2**53 + 1, 10**23, 10**40, 10**308, 10**400]),
-    st.sampled_from([0.0, -0.0, 1.0, 0.1, -1.5, 1e23, 5e-324, 1.7976931348623157e308, 1e-7]),
-    st.sampled_from(["", "1", "10", "9", "true", "null", "a", "A", "é", "e\u0301", "\U0001f600", "\uffff", "\\", '"', "'", "%", "%s", "\n", "[1]", "{}"]),
+    st.sampled_from(HOSTILE_NUMBERS),
+    st.sampled_from(HOSTILE_TEXTS),
     st.integers(-3, 3),
-    st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=2),
-)  # fmt: skip
+)
 
 
 def metadata() -> st.SearchStrategy[dict[str, Any]]:
@@ -39,9 +62,11 @@ def filters() -> st.SearchStrategy[Filter]:
     )
     return st.recursive(
         comparisons,
-        lambda inner: st.builds(Not, inner)
-        | st.builds(And, st.lists(inner, max_size=3).map(tuple))
-        | st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
+        lambda inner: (
+            st.builds(Not, inner)
+            | st.builds(And, st.lists(inner, max_size=3).map(tuple))
+            | st.builds(Or, st.lists(inner, max_size=3).map(tuple))
+        ),
         max_leaves=5,
     )
 

@@ -190,11 +190,19 @@ def test_blank_documents_have_no_chunks(text: str, tokenizer: Tokenizer) -> None
 
 
 @pytest.mark.parametrize("text", ["word" + " " * 300 + "word", "\n" * 300 + "word", "word" + "\r\n" * 300], ids=repr)
-def test_blanks_are_joined_to_their_neighbours(text: str, wordpiece: Tokenizer) -> None:
-    chunker = Chunker(Chunking(20, unit="characters"), tokenizer=wordpiece, max_tokens=10)
-    roomy = Chunker(Chunking(10), tokenizer=wordpiece, max_tokens=10)
-    check_cover(text, chunker.split([text])[0])
-    assert all(chunk.content.strip() for chunk in roomy.split([text])[0])
+def test_blanks_are_joined_to_their_neighbours_if_there_is_room(text: str, wordpiece: Tokenizer) -> None:
+    """In this tokenizer blanks are no tokens, so that there is always room, but they are characters."""
+    [tokens] = Chunker(Chunking(10), tokenizer=wordpiece).split([text])
+    assert all(chunk.content.strip() for chunk in tokens)
+    [characters] = Chunker(Chunking(20, unit="characters"), tokenizer=wordpiece).split([text])
+    check_cover(text, characters)
+    assert max(len(chunk.content) for chunk in characters) <= 20
+
+
+def test_a_blank_at_the_start_is_joined_to_what_follows(bytes_bpe: Tokenizer) -> None:
+    text = " " * 9 + "y" * 11  # too many tokens for one chunk, and cut in the middle, in which the blank falls away
+    [chunks] = Chunker(Chunking(20, unit="characters"), tokenizer=bytes_bpe, max_tokens=12).split([text])
+    assert [chunk.content for chunk in chunks] == [" " * 9 + "y" * 10, "y"]
 
 
 def test_pieces_that_are_cut_again_are_not_repeated(bytes_bpe: Tokenizer) -> None:
@@ -216,9 +224,11 @@ def test_the_splitter_alone_would_exceed_the_limit(unigram: Tokenizer) -> None:
     assert max(count(unigram, chunk.content) for chunk in ours) <= 20
 
 
-def test_a_single_character_is_never_cut(bytes_bpe: Tokenizer) -> None:
+def test_a_single_character_is_never_cut(bytes_bpe: Tokenizer, wordpiece: Tokenizer) -> None:
     [chunks] = Chunker(Chunking(2), tokenizer=bytes_bpe).split(["👍👍"])
     assert [chunk.content for chunk in chunks] == ["👍", "👍"]
+    [chunks] = Chunker(Chunking(2), tokenizer=wordpiece).split(["한\n한"])
+    assert [(chunk.content, chunk.tokens) for chunk in chunks] == [("한", 3), ("\n", 0), ("한", 3)]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from tests.conftest import Databases
 from vectordb import Collection, Hit, Results, SentenceTransformerEmbedder, demo
 from vectordb.cli.running import run
 
-pytestmark = pytest.mark.slow
+# Where others use the same cores, embedding takes several times as long.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,21 @@ Five lines::
     print(docs.search("happy animals"))
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from vectordb import errors
-from vectordb.chunking import Chunking
-from vectordb.client import VectorDB, connect
-from vectordb.collection import Collection
-from vectordb.documents import Document, Hit, Results, UpsertResult
-from vectordb.embedders import Embedder, FunctionEmbedder, SentenceTransformerEmbedder
 from vectordb.errors import VectorDBError
-from vectordb.filters import F, Filter
-from vectordb.indexes import HNSW, IVFFlat
-from vectordb.metrics import Metric, Storage
+
+if TYPE_CHECKING:
+    from vectordb.chunking import Chunking
+    from vectordb.client import VectorDB, connect
+    from vectordb.collection import Collection
+    from vectordb.documents import Document, Hit, Results, UpsertResult
+    from vectordb.embedders import Embedder, FunctionEmbedder, SentenceTransformerEmbedder
+    from vectordb.filters import F, Filter
+    from vectordb.indexes import HNSW, IVFFlat
+    from vectordb.metrics import Metric, Storage
 
 __version__ = "0.1.0"
 
@@ -44,3 +49,27 @@ __all__ = [
     "connect",
     "errors",
 ]
+
+# Each name is imported when it is first used: `vectordb --help` need not wait for SQLAlchemy.
+_HOMES = {
+    "chunking": ["Chunking"],
+    "client": ["VectorDB", "connect"],
+    "collection": ["Collection"],
+    "documents": ["Document", "Hit", "Results", "UpsertResult"],
+    "embedders": ["Embedder", "FunctionEmbedder", "SentenceTransformerEmbedder"],
+    "filters": ["F", "Filter"],
+    "indexes": ["HNSW", "IVFFlat"],
+    "metrics": ["Metric", "Storage"],
+}
+_MODULES = {name: f"vectordb.{module}" for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'vectordb' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,12 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import URL, Connection, Engine
 
 from vectordb import migration, registry, schema
 from vectordb.chunking import Chunking
 from vectordb.collection import Collection
-from vectordb.database import Database, open_engine
+from vectordb.database import Database, open_configured
 from vectordb.embedders import Embedder, as_embedder
 from vectordb.errors import CollectionExists, ConfigurationError
 from vectordb.extension import Extension, require_extension
@@ -22,18 +22,17 @@ from vectordb.indexes import VectorIndex
 from vectordb.metrics import Metric, Storage, VectorSpace
 from vectordb.migration.options import MigrationOptions
 from vectordb.registry import DEFAULT_COLLECTION, DEFAULT_INDEX, CollectionConfig
-from vectordb.server import EmbeddedServer
 from vectordb.settings import Settings
 from vectordb.validation import check_name
 
 EmbedderLike = Embedder | str | Callable[..., Any]
 
 
-def connect(url: str | Engine | None = None, *, path: str | Path | None = None) -> VectorDB:
+def connect(url: str | URL | Engine | None = None, *, path: str | Path | None = None) -> VectorDB:
     """Open a database.
 
     Args:
-        url: `postgresql://user:password@host:port/database`, or a SQLAlchemy engine of the psycopg
+        url: `postgresql://user:password@host:port/database`, as text or SQLAlchemy's URL, or an engine of the psycopg
             dialect, which stays yours to dispose of. None takes `$VECTORDB_URL`, and without that
             starts or joins the embedded server, whose tables are created when they are missing.
         path: Directory of the embedded server; None takes `$VECTORDB_PATH`, else `.vectordb`.
@@ -46,20 +45,17 @@ def connect(url: str | Engine | None = None, *, path: str | Path | None = None) 
         MissingDependency: No URL, and the extra `embedded` is not installed.
         ServerError: The embedded server cannot be started.
     """
-    if url is not None and path is not None:
-        raise ConfigurationError("pass a url, or a path for the embedded server, not both")
     settings = Settings()
     options = MigrationOptions.of(settings)
     if isinstance(url, Engine):
+        if path is not None:
+            raise ConfigurationError("pass an engine, or a path for the embedded server, not both")
         return VectorDB(Database(url, schema=options.schema, owned=False), options)
-    if url is None and path is None and settings.url is not None:
-        url = settings.url.get_secret_value()
-    if url is not None:
-        return VectorDB(Database(open_engine(url), schema=options.schema), options)
-    server = EmbeddedServer(path if path is not None else settings.path)
-    db = VectorDB(Database(open_engine(server.start()), schema=options.schema), options)
-    # This server is ours alone, so there is nobody to ask before creating the tables.
-    db.migrate_if_new()
+    engine, embedded = open_configured(settings, url, path=path)
+    db = VectorDB(Database(engine, schema=options.schema), options)
+    if embedded:
+        # This server is ours alone, so there is nobody to ask before creating the tables.
+        db.migrate_if_new()
     return db
 
 
@@ -180,7 +176,7 @@ class VectorDB:
             SchemaError: The database has not been migrated.
             DatabaseError: Or the kind that fits.
 
-        Round trips: 3, of which one is a check of the tables' version.
+        Round trips: 4; once for each database a few more, to check the version of its tables.
         """
         check_name(name)
         with self._begin() as connection:
@@ -191,7 +187,8 @@ class VectorDB:
         """Open a collection, or create it when it is not there; `options` are those of `create_collection`.
 
         Raises:
-            ConfigurationError: It is there, with another metric, storage or number of dimensions than asked for.
+            ConfigurationError: It is there, and has another metric, storage, number of dimensions, text
+                search configuration or chunking than asked for. Its index may be another: that can change.
             TypeError: An option that `create_collection` does not have.
             Others: As `collection` and `create_collection`.
         """
@@ -209,6 +206,8 @@ class VectorDB:
             ("dimensions", found.space.dimensions),
             ("metric", found.space.metric),
             ("storage", found.space.storage),
+            ("text_config", found.text_config),
+            ("chunking", found.chunking),
         ):
             if options.get(option) not in (None, value):
                 raise ConfigurationError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
+from numbers import Real
 from typing import Any, overload
 from uuid import UUID
 
@@ -23,6 +25,7 @@ from vectordb.errors import (
     DocumentNotFound,
     EmbedderMismatch,
     InvalidInput,
+    InvalidText,
 )
 from vectordb.extension import Extension
 from vectordb.filters import Filter, as_filter
@@ -163,8 +166,10 @@ class Collection:
         if isinstance(given, Sequence):
             return call.run(prepare_documents(given, self._config.space), batch_size)
         result = UpsertResult()
+        position = 0
         while batch := list(islice(given, batch_size)):
-            result += call.run(prepare_documents(batch, self._config.space), batch_size)
+            result += call.run(prepare_documents(batch, self._config.space, start=position), batch_size)
+            position += len(batch)
         return result
 
     def upsert_vectors(
@@ -194,8 +199,8 @@ class Collection:
             DuplicateDocument: The same id twice.
             DatabaseError: Or the kind that fits.
 
-        Round trips: about 10 for every 4,000 documents. One transaction when the collection is empty, else
-        one for every 4,000.
+        Round trips: about 10 for every 10,000 documents. One transaction when the collection is empty, else
+        one for every 10,000.
         """
         space = self._config.space
         batch = check_batch(ids, vectors.as_matrix(embeddings, space), contents, metadata)
@@ -237,6 +242,7 @@ class Collection:
         Round trips: 1.
         """
         options = SearchOptions(limit, exact, ef_search)
+        _check_min_score(min_score)
         condition = as_filter(where)
         if condition is None:
             statement = self._unfiltered(options)
@@ -436,9 +442,18 @@ class Collection:
 
 
 def _ids(ids: DocumentId | Iterable[DocumentId]) -> list[str]:
-    return [check_id(ids)] if isinstance(ids, (str, int, UUID)) else [check_id(id) for id in ids]
+    if isinstance(ids, (str, int, UUID)):
+        return [check_id(ids)]
+    if isinstance(ids, (bytes, bytearray, Mapping)) or not isinstance(ids, Iterable):
+        raise InvalidText(f"ids are str, int or UUID, one or many, not {type(ids).__name__}")
+    return [check_id(id) for id in ids]
 
 
 def _check_number(name: str, value: object, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise InvalidInput(f"{name} is a whole number from 1 to {most}, not {value!r:.40}")
+
+
+def _check_min_score(value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value)):
+        raise InvalidInput(f"min_score is a number, not {value!r:.40}")

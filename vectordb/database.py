@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import psycopg
@@ -27,6 +28,8 @@ from vectordb.errors import (
     StorageFull,
     TransactionConflict,
 )
+from vectordb.server import EmbeddedServer
+from vectordb.settings import Settings
 
 T = TypeVar("T")
 PsycopgConnection = psycopg.Connection[tuple[Any, ...]]
@@ -96,16 +99,71 @@ def open_engine(url: str | URL) -> Engine:
     )
 
 
-def connect(engine: Engine) -> Connection:
-    """Take a connection from the pool.
+def open_configured(
+    settings: Settings, url: str | URL | None = None, *, path: str | Path | None = None
+) -> tuple[Engine, bool]:
+    """Return an engine for the database that is meant, and whether that is the embedded server.
+
+    Args:
+        settings: Asked where neither of the others is given.
+        url: Of a database.
+        path: Directory of the embedded server, which is started.
+
+    Raises:
+        ConfigurationError: The URL cannot be read, or both are given.
+        MissingDependency: The extra `embedded` is needed and not installed.
+        ServerError: The embedded server cannot be started.
+    """
+    if url is not None and path is not None:
+        raise ConfigurationError("pass a url, or a path for the embedded server, not both")
+    if url is None and path is None and settings.url is not None:
+        url = settings.url.get_secret_value()
+    if url is not None:
+        return open_engine(url), False
+    return open_engine(EmbeddedServer(path if path is not None else settings.path).start()), True
+
+
+@contextmanager
+def begin(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction on a connection that is alive; the end commits, an exception rolls back.
+
+    Raises:
+        ConnectionFailed: There is none, or the server refused.
+    """
+    with _connect(engine) as connection:
+        yield connection
+        connection.commit()
+
+
+def _connect(engine: Engine) -> Connection:
+    """Take a connection that is alive from the pool, with its transaction begun.
 
     Raises:
         ConnectionFailed: There is none, or the server refused.
     """
     try:
-        return engine.connect()
+        try:
+            return _begun(engine.connect())
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        # It was lost while nobody used it, and SQLAlchemy has dropped all others that are as old.
+        return _begun(engine.connect())
     except (psycopg.Error, SQLAlchemyError) as error:
         raise_translated(error, engine.url, connecting=True)
+
+
+def _begun(connection: Connection) -> Connection:
+    try:
+        if driver_connection(connection).autocommit:
+            # The application's engine has no transactions, and nothing here is right without.
+            connection.execution_options(isolation_level="READ COMMITTED")
+        # psycopg takes a transaction that has sent nothing for none, and would commit its first savepoint.
+        connection.exec_driver_sql("SELECT 1")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 class Database:
@@ -121,7 +179,7 @@ class Database:
     """
 
     def __init__(self, engine: Engine, *, schema: str = SCHEMA, owned: bool = True) -> None:
-        if engine.dialect.driver != "psycopg":
+        if engine.dialect.driver != "psycopg" or engine.dialect.is_async:
             raise ConfigurationError(
                 "vectordb needs an engine of postgresql+psycopg://,"
                 f" not of {engine.dialect.name}+{engine.dialect.driver}://"
@@ -168,25 +226,29 @@ class Database:
             retry=tenacity.retry_if_exception_type((ConnectionFailed, TransactionConflict)),
             reraise=True,
         )
-        result: T = retry(self._attempt, work)
+        result: T = retry(self._attempt, work, check=True)
         return result
 
-    def _attempt(self, work: Callable[[PsycopgConnection], T]) -> T:
+    def _attempt(self, work: Callable[[PsycopgConnection], T], *, check: bool = False) -> T:
+        """Call `work` once; `check` first rids the pool of connections that were lost together with one."""
+        if check:
+            _connect(self.engine).close()
         try:
             pooled = self.engine.raw_connection()
         except (psycopg.Error, SQLAlchemyError) as error:
             raise_translated(error, self.engine.url, connecting=True)
         connection: PsycopgConnection = pooled.driver_connection  # type: ignore[assignment] # psycopg dialect, see __init__
+        autocommit = connection.autocommit
         try:
             connection.autocommit = True
             result = work(connection)
-            connection.autocommit = False
+            connection.autocommit = autocommit
             return result
         except psycopg.Error as error:
-            _clean(connection)
+            _clean(connection, autocommit=autocommit)
             raise_translated(error, self.engine.url, lost=connection.closed)
         except BaseException:
-            _clean(connection)
+            _clean(connection, autocommit=autocommit)
             raise
         finally:
             if connection.closed:
@@ -209,7 +271,7 @@ class Database:
                 with current.begin_nested():
                     yield current
             else:
-                with connect(self.engine) as connection, connection.begin():
+                with begin(self.engine) as connection:
                     yield connection
         except (psycopg.Error, DBAPIError) as error:
             raise_translated(error, self.engine.url)
@@ -220,8 +282,6 @@ class Database:
         if self._transaction.get() is not None:
             raise ConfigurationError("a transaction is open already; use that one, or connection.begin_nested()")
         with self.begin() as connection:
-            # psycopg takes a transaction that has sent nothing for none, and would commit its first savepoint.
-            connection.exec_driver_sql("SELECT 1")
             token = self._transaction.set(connection)
             try:
                 yield connection
@@ -229,14 +289,14 @@ class Database:
                 self._transaction.reset(token)
 
 
-def _clean(connection: PsycopgConnection) -> None:
+def _clean(connection: PsycopgConnection, *, autocommit: bool) -> None:
     """Leave a connection as the pool expects it after an error; a broken one is closed for good."""
     if connection.broken:
         connection.close()
     if not connection.closed:
         try:
             connection.rollback()
-            connection.autocommit = False
+            connection.autocommit = autocommit
         except psycopg.Error:
             connection.close()
 

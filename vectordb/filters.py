@@ -232,11 +232,11 @@ def _parse_conditions(name: str, item: Any, path: str) -> list[Filter]:
     if not item:
         raise InvalidFilter(f"the condition on {path} is empty", path=path)
     parts: list[Filter] = []
-    for operator, value in item.items():
-        if operator == "!=":
+    for word, value in item.items():
+        if word == "!=":
             parts.append(Not(Compare(name, "==", _scalar(value, path))))
-        elif operator in ("==", "<", "<=", ">", ">="):
-            parts.append(Compare(name, operator, _scalar(value, path)))
+        elif word in ("==", "<", "<=", ">", ">="):
+            parts.append(Compare(name, word, _scalar(value, path)))
         else:
             raise InvalidFilter(f"unknown operator at {path}; known are ==, !=, <, <=, >, >=", path=path)
     return parts

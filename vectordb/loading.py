@@ -6,6 +6,7 @@ Rows are made one small piece at a time, while PostgreSQL takes in the piece bef
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise, repeat
 from typing import Any, NamedTuple
@@ -203,8 +204,8 @@ def _upsert(database: Database, tables: Tables, rows: _Rows) -> UpsertResult:
 def _plan_and_write(
     connection: PsycopgConnection, tables: Tables, rows: _Rows, *, lock: bool
 ) -> tuple[WritePlan, set[str]]:
-    """Make a plan and carry it out; also return the ids that another writer got to first."""
-    with connection.transaction():
+    """Make a plan and carry it out; also return the ids that another writer got to first, none of what was locked."""
+    with connection.transaction() if lock else nullcontext():
         plan = _plan(repository.classify_documents(connection, tables, rows.documents, lock=lock), rows)
         return plan, repository.write_documents(connection, tables, plan)
 

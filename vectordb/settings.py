@@ -36,7 +36,9 @@ class Settings(BaseSettings):
         ConfigurationError: A value cannot be read; the message names the variable.
     """
 
-    model_config = SettingsConfigDict(env_prefix="VECTORDB_", populate_by_name=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="VECTORDB_", env_ignore_empty=True, populate_by_name=True, extra="ignore"
+    )
 
     url: SecretStr | None = None
     path: Path = Path(".vectordb")

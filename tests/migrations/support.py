@@ -71,13 +71,13 @@ def execute(url: str, *statements: str) -> None:
     """Run statements as the application or its administrator would, each on its own."""
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
-            connection.execute(statement)  # type: ignore[call-overload] # not a literal
+            connection.execute(statement)
 
 
 def rows(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Return the rows of a query."""
     with psycopg.connect(url, autocommit=True) as connection:
-        return connection.execute(statement, parameters).fetchall()  # type: ignore[call-overload, no-any-return] # not a literal
+        return connection.execute(statement, parameters).fetchall()
 
 
 @contextmanager
@@ -126,4 +126,4 @@ def objects(url: str) -> set[str]:
             f" FROM {name} WHERE oid >= 16384"
             for (name,) in catalogues
         )
-        return {description for (description,) in connection.execute(union)}  # type: ignore[call-overload] # not a literal
+        return {description for (description,) in connection.execute(union)}

@@ -8,6 +8,7 @@ from multiprocessing.synchronize import Barrier
 
 import numpy as np
 import pytest
+
 import vectordb
 from tests.migrations.support import as_role, downgrade, execute, objects, rows, upgrade
 from vectordb import errors
@@ -43,7 +44,7 @@ def test_sixteen_processes_at_once(database_url: str) -> None:
 
 def test_a_failed_migration_leaves_nothing(database_url: str) -> None:
     before = objects(database_url)
-    with pytest.raises(errors.ConfigurationError, match="no text search configuration 'klingon'; it has .*english"):
+    with pytest.raises(errors.ConfigurationError, match=r"no text search configuration 'klingon'; it has .*english"):
         upgrade(database_url, dimensions="5", text_config="klingon")
     assert objects(database_url) == before
     upgrade(database_url, dimensions="5")

@@ -39,7 +39,7 @@ def downgrade() -> None:
     op.drop_collection("articles")
 '''
 
-ENVIRONMENT = '''from alembic import context
+ENVIRONMENT = """from alembic import context
 from sqlalchemy import NullPool, create_engine
 
 import vectordb.migration.operations
@@ -48,7 +48,7 @@ engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolcla
 with engine.begin() as connection:
     context.configure(connection=connection, version_table="application_version")
     context.run_migrations()
-'''
+"""
 
 
 @pytest.fixture
@@ -72,7 +72,8 @@ def test_operations_run_in_a_revision_after_ours(database_url: str, beside: Conf
     command.check(beside)
     assert rows(
         database_url,
-        "SELECT metric, storage, dimensions, text_config, vector_index FROM vectordb.collections WHERE name = 'articles'",
+        "SELECT metric, storage, dimensions, text_config, vector_index"
+        " FROM vectordb.collections WHERE name = 'articles'",
     ) == [("l2", "halfvec", 6, "simple", {"method": "hnsw", "m": 8, "ef_construction": 32})]
     command.downgrade(beside, "-1")
     assert objects(database_url) == before
@@ -86,7 +87,9 @@ def test_operations_run_in_the_environment_of_an_application(database_url: str, 
     config = Config()
     config.set_main_option("script_location", str(tmp_path))
     config.set_main_option("path_separator", "os")
-    config.set_main_option("sqlalchemy.url", database_url.replace("postgresql:", "postgresql+psycopg:").replace("%", "%%"))
+    config.set_main_option(
+        "sqlalchemy.url", database_url.replace("postgresql:", "postgresql+psycopg:").replace("%", "%%")
+    )
     command.upgrade(config, "head")
     with vectordb.connect(database_url) as db:
         articles = db.collection("articles")

@@ -24,12 +24,18 @@ class NewCollection(Protocol):
 
 
 @pytest.fixture(scope="session")
-def home(databases: Databases, template: str) -> Iterator[VectorDB]:
-    """The database of all tests that need nothing but a collection of their own."""
+def home_url(databases: Databases, template: str) -> Iterator[str]:
+    """URL of the database of all tests that need nothing but a collection of their own."""
     url = databases.create(template)
-    with vectordb.connect(url) as db:
-        yield db
+    yield url
     databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def home(home_url: str) -> Iterator[VectorDB]:
+    """The shared database, open."""
+    with vectordb.connect(home_url) as db:
+        yield db
 
 
 @pytest.fixture

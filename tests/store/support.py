@@ -36,7 +36,14 @@ def chunk_rows(db: VectorDB, docs: Collection, id: str) -> dict[int, tuple[Any, 
     return {ordinal: tuple(rest) for ordinal, *rest in found}
 
 
+def with_setting(url: str, setting: str) -> str:
+    """Return the URL of the same database with `name=value` set in every session."""
+    changed = sa.make_url(url).update_query_dict({"options": f"-c {setting}"})
+    return changed.render_as_string(hide_password=False)
+
+
 def unit_vectors(random: np.random.Generator, count: int, dimensions: int) -> NDArray[np.float32]:
     """Return random vectors of length 1."""
     matrix = random.standard_normal((count, dimensions)).astype(np.float32)
-    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    return matrix

@@ -15,10 +15,11 @@ import vectordb
 from tests.store.conftest import NewCollection
 from tests.store.support import rows, text_of
 from tests.support import HashedEmbedder, hashed_words
-from vectordb import Chunking, Collection, Document, UpsertResult, VectorDB
+from vectordb import Chunking, Collection, Document, FunctionEmbedder, UpsertResult, VectorDB
+from vectordb.errors import EmbedderMismatch
 
 THREADS = 8
-SECONDS = 2.5
+SECONDS = 2.0
 CHUNKING = Chunking(size=40, unit="characters")
 
 
@@ -68,29 +69,24 @@ def check_consistency(db: VectorDB, docs: Collection) -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["one handle", "a handle each"])
-def test_upserts_of_the_same_documents(url: str, shared: bool) -> None:
-    with vectordb.connect(url) as db:
-        docs = db.create_collection("docs", embedder=HashedEmbedder(), chunking=CHUNKING)
-        handles = [docs] * THREADS
-        others = [] if shared else [vectordb.connect(url) for _ in range(THREADS)]
-        if not shared:
-            handles = [other.collection("docs", embedder=HashedEmbedder()) for other in others]
-        rounds = [0] * THREADS
+def test_upserts_of_the_same_documents(docs: Collection, home: VectorDB, home_url: str, *, shared: bool) -> None:
+    opened = [] if shared else [vectordb.connect(home_url) for _ in range(THREADS)]
+    handles = [db.collection(docs.name, embedder=HashedEmbedder()) for db in opened] or [docs] * THREADS
+    rounds = [0] * THREADS
 
-        def upsert(writer: int, dice: random.Random) -> None:
-            ids = dice.sample(range(60), 50)
-            rounds[writer] += 1
-            result = handles[writer].upsert([version(writer, rounds[writer], id) for id in ids])
-            assert result.inserted + result.updated + result.unchanged == 50
+    def upsert(writer: int, dice: random.Random) -> None:
+        ids = dice.sample(range(60), 50)
+        rounds[writer] += 1
+        result = handles[writer].upsert([version(writer, rounds[writer], id) for id in ids])
+        assert result.inserted + result.updated + result.unchanged == 50
 
-        hammer(upsert)
-        check_consistency(db, docs)
-        for other in others:
-            other.close()
+    hammer(upsert)
+    check_consistency(home, docs)
+    for db in opened:
+        db.close()
 
 
-def test_upserts_and_deletes_of_the_same_documents(db: VectorDB) -> None:
-    docs = db.create_collection("docs", embedder=HashedEmbedder(), chunking=CHUNKING)
+def test_upserts_and_deletes_of_the_same_documents(docs: Collection, home: VectorDB) -> None:
     rounds = [0] * THREADS
 
     def write(writer: int, dice: random.Random) -> None:
@@ -105,12 +101,12 @@ def test_upserts_and_deletes_of_the_same_documents(db: VectorDB) -> None:
             docs.upsert([version(writer, rounds[writer], id) for id in ids])
 
     hammer(write)
-    check_consistency(db, docs)
+    check_consistency(home, docs)
 
 
 @pytest.mark.parametrize("count", [20, 100], ids=["by insert", "by copy"])
-def test_upserts_of_the_same_vectors(db: VectorDB, count: int) -> None:
-    docs = db.create_collection("docs", dimensions=2)
+def test_upserts_of_the_same_vectors(new_collection: NewCollection, count: int) -> None:
+    docs = new_collection(dimensions=2)
     rounds = [0] * THREADS
 
     def upsert(writer: int, dice: random.Random) -> None:
@@ -133,8 +129,8 @@ def test_upserts_of_the_same_vectors(db: VectorDB, count: int) -> None:
         assert vectors[str(document.id)].tolist() == [[int(writer) + 1, int(round_number)]]
 
 
-def test_vectors_into_an_empty_collection_by_all_at_once(db: VectorDB) -> None:
-    docs = db.create_collection("docs", dimensions=2)
+def test_vectors_into_an_empty_collection_by_all_at_once(new_collection: NewCollection) -> None:
+    docs = new_collection(dimensions=2)
     results: list[UpsertResult] = []
     start = threading.Barrier(THREADS)
 
@@ -180,7 +176,11 @@ THEIRS = Document("Theirs, the first of all.\n\nTheirs, the second.\n\nTheirs, t
     ids=["they insert", "they insert the same", "they update", "they update to the same", "they delete"],
 )
 def test_another_writer_overtakes_between_plan_and_write(
-    new_collection: NewCollection, home: VectorDB, before: Document | None, meanwhile: Document | None, expected: UpsertResult
+    new_collection: NewCollection,
+    home: VectorDB,
+    before: Document | None,
+    meanwhile: Document | None,
+    expected: UpsertResult,
 ) -> None:
     docs = new_collection(embedder=HashedEmbedder(), chunking=CHUNKING)
     if before is not None:
@@ -199,7 +199,9 @@ def test_another_writer_overtakes_between_plan_and_write(
     assert result == expected + UpsertResult(inserted=1, chunks=1, embedded=1)
     assert docs.get("a") == OURS
     assert docs.get("b") == other
-    assert np.array_equal(docs.vectors("a")["a"], hashed_words(["Ours, the first paragraph.\n\n", "Ours, the second paragraph."]))
+    assert np.array_equal(
+        docs.vectors("a")["a"], hashed_words(["Ours, the first paragraph.\n\n", "Ours, the second paragraph."])
+    )
     assert len(embedder.seen) == 3, "a new plan does not embed again"
 
 
@@ -208,40 +210,43 @@ def test_metadata_overtaken_by_new_text(new_collection: NewCollection, home: Vec
     docs = new_collection(embedder=HashedEmbedder(), chunking=CHUNKING)
     docs.upsert(OURS)
     other = Document("Unrelated, to be embedded.", "z")
-    ours = home.collection(docs.name, embedder=Interrupted(lambda: None if docs.upsert(THEIRS) else None))
+
+    def overtake() -> None:
+        docs.upsert(THEIRS)
+
+    ours = home.collection(docs.name, embedder=Interrupted(overtake))
     changed = Document(OURS.content, "a", metadata={"by": "us", "again": True})
     assert ours.upsert([changed, other]).updated == 1
     assert docs.get("a") == changed
     assert {hit.content.split(",")[0] for hit in docs.search("ours", where={"by": "us"})} == {"Ours"}
 
 
-def test_get_or_create_by_all_at_once(url: str) -> None:
-    databases = [vectordb.connect(url) for _ in range(THREADS)]
+def test_get_or_create_by_all_at_once(home_url: str) -> None:
+    databases = [vectordb.connect(home_url) for _ in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
-        made = list(pool.map(lambda db: db.get_or_create_collection("docs", dimensions=3).name, databases))
-    assert made == ["docs"] * THREADS
+        made = list(pool.map(lambda db: db.get_or_create_collection("all_at_once", dimensions=3).name, databases))
+    assert made == ["all_at_once"] * THREADS
     for db in databases:
         db.close()
 
 
-def test_one_embedder_wins_the_collection(url: str) -> None:
+def test_one_embedder_wins_the_collection(new_collection: NewCollection, home: VectorDB) -> None:
     """Two writers with different embedders: the second one is refused, whichever it is."""
-    with vectordb.connect(url) as db:
-        db.create_collection("docs", dimensions=16)
-        one, other = HashedEmbedder(), HashedEmbedder()
-        other._name = "other words"
-        start = threading.Barrier(2)
+    name = new_collection(dimensions=2).name
+    start = threading.Barrier(2)
 
-        def write(embedder: HashedEmbedder) -> str:
-            docs = db.collection("docs", embedder=embedder)
-            start.wait()
-            try:
-                docs.upsert(Document("text", embedder.identity.model))
-            except vectordb.errors.EmbedderMismatch:
-                return "refused"
-            return "written"
+    def write(model: str) -> str:
+        docs = home.collection(name, embedder=FunctionEmbedder(lambda texts: [[1, 2]] * len(texts), name=model))
+        start.wait()
+        try:
+            docs.upsert(Document("text", model))
+        except EmbedderMismatch:
+            return "refused"
+        return "written"
 
-        with ThreadPoolExecutor(2) as pool:
-            outcomes = list(pool.map(write, [one, other]))
-        assert sorted(outcomes) == ["refused", "written"]
-        assert db.collection("docs", embedder=one if outcomes[0] == "written" else other).count() == 1
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(write, ["one", "other"]))
+    assert sorted(outcomes) == ["refused", "written"]
+    registered = home.collection(name).config.embedder
+    assert registered is not None
+    assert [document.id for document in home.collection(name).scan()] == [registered.model]

@@ -54,12 +54,9 @@ def exactly(value: Any) -> Any:
     return json.loads(json.dumps(value), parse_int=Decimal, parse_float=Decimal)
 
 
-documents = st.builds(
-    Stored, TEXTS, st.sampled_from([None, "Title"]), metadata(), st.none() | VECTORS.map(lambda vector: vector.tobytes())
-)  # fmt: skip
-points = st.builds(
-    Stored, TEXTS | st.just(""), st.none(), metadata(), VECTORS.map(lambda vector: vector.tobytes())
-)  # fmt: skip
+vector_bytes = VECTORS.map(lambda vector: vector.tobytes())
+documents = st.builds(Stored, TEXTS, st.sampled_from([None, "Title"]), metadata(), st.none() | vector_bytes)
+points = st.builds(Stored, TEXTS, st.none(), metadata(), vector_bytes)
 
 
 class StoreAndDict(RuleBasedStateMachine):

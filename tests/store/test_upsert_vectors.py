@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 
 import vectordb
 from tests.store.conftest import NewCollection
-from tests.store.support import rows, unit_vectors
+from tests.store.support import rows, unit_vectors, with_setting
 from vectordb import Collection, Document, UpsertResult, VectorDB
 from vectordb.errors import (
     DimensionMismatch,
@@ -126,7 +126,7 @@ def test_the_same_id_twice(points: Collection, count: int, rng: np.random.Genera
     ids = [*range(count - 1), 0]
     with pytest.raises(DuplicateDocument, match="'0' occurs twice") as caught:
         points.upsert_vectors(ids, unit_vectors(rng, count, 3))
-    assert caught.value.id == "0"  # type: ignore[attr-defined] # a fact of the error
+    assert caught.value.facts["id"] == "0"
     assert points.count() == 0
 
 
@@ -208,7 +208,7 @@ def test_what_does_not_fit_together(points: Collection, given: dict[str, Any]) -
 def test_other_dimensions_even_while_it_is_empty(points: Collection, dimensions: int) -> None:
     with pytest.raises(DimensionMismatch) as caught:
         points.upsert_vectors(["a"], np.ones((1, dimensions)))
-    assert (caught.value.expected, caught.value.actual) == (3, dimensions)  # type: ignore[attr-defined] # facts
+    assert caught.value.facts == {"expected": 3, "actual": dimensions, "position": 0}
     assert points.count() == 0
 
 
@@ -241,7 +241,7 @@ def tenant(url: str) -> Iterator[tuple[VectorDB, VectorDB]]:
                 connection.exec_driver_sql(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
                 connection.exec_driver_sql(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
                 connection.exec_driver_sql(f"CREATE POLICY everything ON {table} USING (true) WITH CHECK (true)")
-        with vectordb.connect(make_url(url).update_query_dict({"options": f"-c role={role}"})) as db:  # type: ignore[arg-type]
+        with vectordb.connect(with_setting(url, f"role={role}")) as db:
             yield owner, db
         with owner.transaction() as connection:
             connection.exec_driver_sql(f"DROP OWNED BY {role}")

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from psycopg.adapt import Transformer
 from psycopg.pq import Format
 
+from tests.support import STORABLE_TEXT
 from vectordb.metrics import VectorSpace
 from vectordb.repository import ChunkRow, DocumentRow
 from vectordb.repository.arrays import bytea_array, int_array, text_array, vector_array
 from vectordb.repository.copying import copy_chunks, copy_documents
 from vectordb.tables import collection_tables
 
-STORABLE = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 INT4 = st.integers(-(2**31), 2**31 - 1)
 _TEXTS, _INTS, _BYTEAS = 1009, 1007, 1001
 
@@ -31,7 +31,7 @@ def loaded(oid: int, data: bytes) -> Any:
     return Transformer().get_loader(oid, Format.BINARY).load(data)
 
 
-@given(st.lists(STORABLE | st.none()))
+@given(st.lists(STORABLE_TEXT | st.none()))
 def test_texts(values: list[str | None]) -> None:
     assert loaded(_TEXTS, text_array(values)) == values
 
@@ -102,11 +102,25 @@ def copied(copy: Callable[[Any, Any, Any], None], rows: Sequence[Any]) -> list[l
 
 
 documents = st.builds(
-    DocumentRow, STORABLE, st.none() | STORABLE, st.none() | STORABLE, st.binary(max_size=16), st.just('{"é": 1}')
+    DocumentRow,
+    STORABLE_TEXT,
+    st.none() | STORABLE_TEXT,
+    st.none() | STORABLE_TEXT,
+    st.binary(max_size=16),
+    st.just('{"é": 1}'),
 )
 chunks = st.builds(
-    ChunkRow, STORABLE, INT4, STORABLE, st.binary(max_size=16), INT4, INT4, st.none() | INT4, STORABLE, st.binary(max_size=9)
-)  # fmt: skip
+    ChunkRow,
+    document_id=STORABLE_TEXT,
+    ordinal=INT4,
+    content=STORABLE_TEXT,
+    content_hash=st.binary(max_size=16),
+    span_start=INT4,
+    span_end=INT4,
+    tokens=st.none() | INT4,
+    metadata=STORABLE_TEXT,
+    embedding=st.binary(max_size=9),
+)
 
 
 def text(value: str | None) -> bytes | None:

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from vectordb import Document, Hit, Results, UpsertResult
 from vectordb.documents import content_hash, derived_id
 
-PARTS = st.lists(st.none() | st.text(st.characters(exclude_characters="\x00\x01", exclude_categories=["Cs"]), max_size=5), min_size=4, max_size=4)  # fmt: skip
+WORDS = st.text(st.characters(exclude_characters="\x00\x01", exclude_categories=["Cs"]), max_size=5)
+PARTS = st.lists(st.none() | WORDS, min_size=4, max_size=4)
 
 
 def hit(n: int, content: str = "text", **changes: Any) -> Hit:
-    values = {"score": 1 - n / 10, "distance": n / 10, "vector_rank": n, "metadata": {"n": n}} | changes
+    values: dict[str, Any] = {"score": 1 - n / 10, "distance": n / 10, "vector_rank": n, "metadata": {"n": n}} | changes
     return Hit(document_id=f"d{n}", ordinal=0, content=content, **values)
 
 
@@ -34,7 +35,7 @@ def test_results_are_a_sequence(results: Results) -> None:
     assert results[-1].document_id == "d5"
     assert hit(3) in results
     assert results.index(hit(3)) == 2
-    assert list(reversed(results))[0] == results[4]
+    assert next(reversed(results)) == results[4]
     with pytest.raises(IndexError):
         results[5]
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support import FIELD_NAMES, SCALARS, filters, metadata
 from vectordb import F, Filter
@@ -47,9 +46,16 @@ class Size(enum.IntEnum):
 )
 def test_meaning(where: Filter, matching: set[str]) -> None:
     entries: dict[str, dict[str, Any]] = {
-        "1": {"n": 1}, "1.0": {"n": 1.0}, "2": {"n": 2}, "'1'": {"n": "1"}, "true": {"n": True}, "null": {"n": None},
-        "none": {}, "[1]": {"n": [1]}, "{}": {"n": {}},
-    }  # fmt: skip
+        "1": {"n": 1},
+        "1.0": {"n": 1.0},
+        "2": {"n": 2},
+        "'1'": {"n": "1"},
+        "true": {"n": True},
+        "null": {"n": None},
+        "none": {},
+        "[1]": {"n": [1]},
+        "{}": {"n": {}},
+    }
     assert {name for name, entry in entries.items() if where.matches(entry)} == matching
 
 
@@ -130,10 +136,29 @@ def test_several_entries_are_all_required() -> None:
 def test_json_that_is_no_filter(where: Any, path: str) -> None:
     with pytest.raises(InvalidFilter) as caught:
         parse(where)
-    assert caught.value.path == path  # type: ignore[attr-defined] # a fact of the error
+    assert caught.value.facts["path"] == path
 
 
-@pytest.mark.parametrize("value", [[1], (1,), {1}, {}, b"x", 1j, math.nan, math.inf, -math.inf, object(), 10**5_000, "a\x00", "\ud800", np.float32(1)], ids=lambda value: type(value).__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1],
+        (1,),
+        {1},
+        {},
+        b"x",
+        1j,
+        math.nan,
+        math.inf,
+        -math.inf,
+        object(),
+        10**5_000,
+        "a\x00",
+        "\ud800",
+        np.float32(1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
 def test_values_that_no_metadata_has(value: Any) -> None:
     with pytest.raises(InvalidFilter):
         F("field") == value  # noqa: B015 - building it is the test
@@ -163,10 +188,10 @@ def test_a_filter_is_neither_true_nor_false() -> None:
     for mistake in (
         lambda: bool(F("a") == 1),
         lambda: (F("a") == 1) and (F("b") == 2),
-        lambda: not (F("a") == 1),
+        lambda: not F("a") < 1,
         lambda: 1 <= F("a") <= 2,
     ):
-        with pytest.raises(InvalidFilter, match="combine filters with & | ~"):
+        with pytest.raises(InvalidFilter, match="neither true nor false"):
             mistake()
 
 
@@ -187,18 +212,18 @@ def test_too_deep() -> None:
     deep: dict[str, Any] = {"a": 1}
     for _ in range(50_000):
         where, deep = ~where, {"not": deep}
-    for given in (where, deep):
+    for too_deep in (where, deep):
         with pytest.raises(InvalidFilter, match="at most 32 levels deep"):
-            as_filter(given)
+            as_filter(too_deep)
 
 
 def test_too_large() -> None:
     comparison = F("a") == 1
     largest = Or((comparison,) * (MAX_FILTER_NODES - 1))
     assert as_filter(largest) is largest
-    for given in (Or((comparison,) * MAX_FILTER_NODES), {"or": [{"a": 1}] * MAX_FILTER_NODES}):
+    for too_large in (Or((comparison,) * MAX_FILTER_NODES), {"or": [{"a": 1}] * MAX_FILTER_NODES}):
         with pytest.raises(InvalidFilter, match="at most 1000 parts"):
-            as_filter(given)
+            as_filter(too_large)
 
 
 @pytest.mark.parametrize("where", ["year >= 2020", 5, [F("a") == 1], F("a"), True])
@@ -220,7 +245,17 @@ def test_equal_filters_are_equal_values(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "name"),
-    [(None, "null"), (True, "boolean"), (1, "number"), (1.5, "number"), (Size.LARGE, "number"), ("a", "string"), ({}, "object"), ([], "array"), ((), "array")],
-)  # fmt: skip
+    [
+        (None, "null"),
+        (True, "boolean"),
+        (1, "number"),
+        (1.5, "number"),
+        (Size.LARGE, "number"),
+        ("a", "string"),
+        ({}, "object"),
+        ([], "array"),
+        ((), "array"),
+    ],
+)
 def test_types_of_json(value: Any, name: str) -> None:
     assert json_type(value) == name

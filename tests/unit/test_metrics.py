@@ -16,16 +16,16 @@ from vectordb.metrics import Metric, Storage, VectorSpace
 
 REAL = [Metric.COSINE, Metric.L2, Metric.INNER_PRODUCT, Metric.L1]
 BITS = [Metric.HAMMING, Metric.JACCARD]
-# pgvector's README, "Reference"; None where it has no operator class.
+# pgvector's README, "Reference": what each method can index.
 OPERATOR_CLASSES = {
-    ("hnsw", "vector"): {"cosine": "vector_cosine_ops", "l2": "vector_l2_ops", "inner_product": "vector_ip_ops", "l1": "vector_l1_ops"},
-    ("hnsw", "halfvec"): {"cosine": "halfvec_cosine_ops", "l2": "halfvec_l2_ops", "inner_product": "halfvec_ip_ops", "l1": "halfvec_l1_ops"},
-    ("hnsw", "sparsevec"): {"cosine": "sparsevec_cosine_ops", "l2": "sparsevec_l2_ops", "inner_product": "sparsevec_ip_ops", "l1": "sparsevec_l1_ops"},
-    ("hnsw", "bit"): {"hamming": "bit_hamming_ops", "jaccard": "bit_jaccard_ops"},
-    ("ivfflat", "vector"): {"cosine": "vector_cosine_ops", "l2": "vector_l2_ops", "inner_product": "vector_ip_ops"},
-    ("ivfflat", "halfvec"): {"cosine": "halfvec_cosine_ops", "l2": "halfvec_l2_ops", "inner_product": "halfvec_ip_ops"},
-    ("ivfflat", "bit"): {"hamming": "bit_hamming_ops"},
-}  # fmt: skip
+    ("hnsw", "vector"): {"cosine", "l2", "inner_product", "l1"},
+    ("hnsw", "halfvec"): {"cosine", "l2", "inner_product", "l1"},
+    ("hnsw", "sparsevec"): {"cosine", "l2", "inner_product", "l1"},
+    ("hnsw", "bit"): {"hamming", "jaccard"},
+    ("ivfflat", "vector"): {"cosine", "l2", "inner_product"},
+    ("ivfflat", "halfvec"): {"cosine", "l2", "inner_product"},
+    ("ivfflat", "bit"): {"hamming"},
+}
 
 
 def spaces() -> list[VectorSpace]:
@@ -37,12 +37,12 @@ def spaces() -> list[VectorSpace]:
 @pytest.mark.parametrize("space", spaces(), ids=str)
 @pytest.mark.parametrize("method", ["hnsw", "ivfflat"])
 def test_every_combination_has_pgvectors_operator_class_or_a_way_out(method: str, space: VectorSpace) -> None:
-    expected = OPERATOR_CLASSES.get((method, str(space.storage)), {}).get(str(space.metric))
-    if expected is None:
+    if space.metric in OPERATOR_CLASSES.get((method, str(space.storage)), set()):
+        short = "ip" if space.metric is Metric.INNER_PRODUCT else space.metric
+        assert space.operator_class(method) == f"{space.storage}_{short}_ops"
+    else:
         with pytest.raises(ConfigurationError, match="use hnsw"):
             space.operator_class(method)
-    else:
-        assert space.operator_class(method) == expected
 
 
 @pytest.mark.parametrize("storage", list(Storage))

@@ -25,8 +25,13 @@ def read(storage: str, value: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("storage", "dimensions", "written"),
-    [("vector", 3, "vector(3)"), ("halfvec", 1024, "halfvec(1024)"), ("bit", 64, "bit(64)"), ("sparsevec", None, "sparsevec")],
-)  # fmt: skip
+    [
+        ("vector", 3, "vector(3)"),
+        ("halfvec", 1024, "halfvec(1024)"),
+        ("bit", 64, "bit(64)"),
+        ("sparsevec", None, "sparsevec"),
+    ],
+)
 def test_as_sql_writes_it(storage: str, dimensions: int | None, written: str) -> None:
     assert VectorColumn(storage, dimensions).get_col_spec() == written
     table = sa.Table("t", sa.MetaData(), sa.Column("embedding", VectorColumn(storage, dimensions)))
@@ -43,7 +48,7 @@ def test_distances_are_methods_of_the_column(method: str, operator: str) -> None
     assert isinstance(distance.type, sa.Float)
     assert f"embedding {operator} " in str(distance.compile(dialect=DIALECT))
     for metric in ("hamming", "jaccard"):
-        assert column.distance([1, 2, 3], metric) is not None  # type: ignore[attr-defined] # of the comparator
+        assert column.distance([1, 2, 3], metric) is not None
 
 
 def test_values_are_bound_in_binary() -> None:

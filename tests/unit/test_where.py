@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import FIELD_NAMES, SCALARS, filters
+from tests.support import FIELD_NAMES, SCALARS, STORABLE_TEXT, filters
 from vectordb import F, Filter
 from vectordb.filters import And, Compare, Not, Or
 from vectordb.search.where import where_clause
-
-STORABLE = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 
 
 class Size(enum.IntEnum):
@@ -57,7 +55,7 @@ def test_the_text_depends_on_the_shape_alone(where: Filter, name: str, value: An
     assert where_clause(where, "c")[0] == where_clause(other, "c")[0]
 
 
-@given(STORABLE.filter(lambda text: len(text) > 12), st.sampled_from(["==", "<"]))
+@given(STORABLE_TEXT.filter(lambda text: len(text) > 12), st.sampled_from(["==", "<"]))
 def test_no_name_or_value_is_in_the_text(canary: str, operator: Any) -> None:
     sql, parameters = where_clause(Compare(canary, operator, canary + "value"), "c")
     assert canary not in sql

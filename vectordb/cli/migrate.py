@@ -14,7 +14,6 @@ from vectordb.cli.database import confirm
 from vectordb.cli.options import given
 from vectordb.cli.output import print_json, print_line, print_note
 from vectordb.cli.progress import waiting
-from vectordb.errors import InvalidInput
 
 if TYPE_CHECKING:
     from vectordb.database import Database
@@ -74,21 +73,15 @@ def _open(
     overrides: Mapping[str, Any], url: str | None, path: Path | None
 ) -> Iterator[tuple[Database, MigrationOptions]]:
     """Open the database that `vectordb.connect` would open, but leave its tables alone."""
-    from vectordb.database import Database, open_engine
+    from vectordb.database import Database, open_configured
     from vectordb.migration.options import MigrationOptions
-    from vectordb.server import EmbeddedServer
     from vectordb.settings import Settings
 
-    if url is not None and path is not None:
-        raise InvalidInput("--url and --path exclude each other")
     settings = Settings()
     chosen = MigrationOptions.of(settings, {name: str(value) for name, value in overrides.items()})
-    if url is None and path is None and settings.url is not None:
-        url = settings.url.get_secret_value()
-    if url is None:
-        with waiting("Starting PostgreSQL"):
-            url = EmbeddedServer(path or settings.path).start()
-    database = Database(open_engine(url))
+    with waiting("Opening the database"):
+        engine, _ = open_configured(settings, url, path=path)
+    database = Database(engine, schema=chosen.schema)
     try:
         yield database, chosen
     finally:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import Engine
 
+from vectordb.database import SCHEMA
 from vectordb.errors import SchemaError
-from vectordb.models import SCHEMA
 from vectordb.tables import quote
 
 if TYPE_CHECKING:

@@ -18,15 +18,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from vectordb import registry
-from vectordb.database import connect, open_engine, raise_translated, sqlstate
+from vectordb.database import SCHEMA, begin, open_configured, raise_translated, sqlstate
 from vectordb.errors import ConfigurationError
 from vectordb.extension import drop_extension_if_ours, find_extension
 from vectordb.migration import VERSION_TABLE, lock, operations  # noqa: F401 - registers the operations
 from vectordb.migration.options import MigrationOptions
-from vectordb.models import SCHEMA, Base
+from vectordb.models import Base
 from vectordb.registry import DEFAULT_COLLECTION
 from vectordb.schema import add_to_search_path, models_of
-from vectordb.server import EmbeddedServer
 from vectordb.settings import Settings
 from vectordb.tables import quote
 from vectordb.vector_types import VectorColumn
@@ -47,7 +46,7 @@ def run() -> None:
         fileConfig(context.config.config_file_name, disable_existing_loggers=False)
     with _engine_and_options() as (engine, options):
         try:
-            with connect(engine) as connection, connection.begin():
+            with begin(engine) as connection:
                 lock(connection)
                 _create_schema(connection, options.schema)
                 _configure(connection, options)
@@ -65,8 +64,7 @@ def _engine_and_options() -> Iterator[tuple[Engine, MigrationOptions]]:
         yield attributes["engine"], attributes["options"]
         return
     options = MigrationOptions.of(Settings(), context.get_x_argument(as_dictionary=True))
-    secret = options.settings.url
-    engine = open_engine(secret.get_secret_value() if secret else EmbeddedServer(options.settings.path).start())
+    engine, _ = open_configured(options.settings)
     try:
         yield engine, options
     finally:
