@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from numbers import Real
@@ -16,14 +17,12 @@ from sqlalchemy import Connection
 
 from vectordb import documents as values
 from vectordb import registry, repository, schema, vectors
-from vectordb.chunking import Chunker
+from vectordb.binding import EmbedderBinding
 from vectordb.database import Database
 from vectordb.documents import Hit, Results, UpsertResult
-from vectordb.embedders import Embedder, embedder_from_identity
+from vectordb.embedders import Embedder
 from vectordb.errors import (
-    ConfigurationError,
     DocumentNotFound,
-    EmbedderMismatch,
     InvalidInput,
     InvalidText,
 )
@@ -73,9 +72,7 @@ class Collection:
         self._config = config
         self._schema = database.schema
         self._extension = extension
-        self._embedder = embedder
-        self._embedder_checked = False
-        self._chunker: Chunker | None = None
+        self._binding = EmbedderBinding(database, config, embedder)
         self._tables: Tables = collection_tables(
             config.name,
             config.space,
@@ -98,7 +95,7 @@ class Collection:
     @property
     def config(self) -> CollectionConfig:
         """Its declaration."""
-        return self._config
+        return replace(self._config, embedder=self._binding.identity)
 
     @property
     def dimensions(self) -> int:
@@ -160,7 +157,12 @@ class Collection:
         """
         _check_number("batch_size", batch_size, _MOST_PER_BATCH)
         call = Upsert(
-            self._database, self._tables, self._config.space, self._writing_embedder, self._text_chunker, on_progress
+            self._database,
+            self._tables,
+            self._config.space,
+            self._binding.for_writing,
+            self._binding.chunker,
+            on_progress,
         )
         given = as_documents(documents)
         if isinstance(given, Sequence):
@@ -370,48 +372,7 @@ class Collection:
             ConfigurationError: None was given, and none can be built from the registry.
             EmbedderMismatch: The one that was given makes other vectors.
         """
-        if self._embedder is None:
-            identity = self._config.embedder
-            self._embedder = None if identity is None else embedder_from_identity(identity)
-            if self._embedder is None:
-                which = f"was filled by {identity.model!r}" if identity else "has no embedder"
-                raise ConfigurationError(
-                    f"the collection {self.name!r} {which}; pass embedder=… to db.collection({self.name!r}), "
-                    "or use vectors instead of text"
-                )
-        if not self._embedder_checked:
-            self._check_embedder(self._embedder)
-            self._embedder_checked = True
-        return self._embedder
-
-    def _check_embedder(self, embedder: Embedder) -> None:
-        given, registered = embedder.identity, self._config.embedder
-        differences = registered.differences(given) if registered is not None else []
-        if given.dimensions != self.dimensions and not differences:
-            differences = [f"dimensions {given.dimensions}, not {self.dimensions}"]
-        if differences:
-            raise EmbedderMismatch(
-                f"the collection {self.name!r} is filled by another embedder ({'; '.join(differences)}); vectors of "
-                "the two cannot be compared. Use the registered one, or fill a new collection with the new one",
-                registered=registered,
-                given=given,
-            )
-
-    def _writing_embedder(self) -> Embedder:
-        """Return the embedder, registered as the one that fills the collection."""
-        embedder = self.embedder
-        if self._config.embedder is None:
-            with self._database.begin() as connection:
-                held = registry.register_embedder(connection, self.name, embedder.identity)
-            self._config = self._config.with_embedder(held)
-            self._check_embedder(embedder)
-        return embedder
-
-    def _text_chunker(self) -> Chunker:
-        if self._chunker is None:
-            embedder = self.embedder
-            self._chunker = Chunker(self._config.chunking, tokenizer=embedder.tokenizer, max_tokens=embedder.max_tokens)
-        return self._chunker
+        return self._binding.for_reading()
 
     def _encode_query(self, query: str | ArrayLike) -> bytes:
         if isinstance(query, str):

@@ -204,7 +204,7 @@ def _upsert(database: Database, tables: Tables, rows: _Rows) -> UpsertResult:
 def _plan_and_write(
     connection: PsycopgConnection, tables: Tables, rows: _Rows, *, lock: bool
 ) -> tuple[WritePlan, set[str]]:
-    """Make a plan and carry it out; also return the ids that another writer got to first, none of what was locked."""
+    """Make a plan and carry it out, with what is stored locked or not; also return which ids were overtaken."""
     with connection.transaction() if lock else nullcontext():
         plan = _plan(repository.classify_documents(connection, tables, rows.documents, lock=lock), rows)
         return plan, repository.write_documents(connection, tables, plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
@@ -58,10 +58,6 @@ class CollectionConfig:
             raise ConfigurationError(
                 f"the embedder makes {self.embedder.dimensions} dimensions, the collection has {self.space.dimensions}"
             )
-
-    def with_embedder(self, identity: EmbedderIdentity) -> CollectionConfig:
-        """Return the same collection, filled by this embedder."""
-        return replace(self, embedder=identity)
 
     def to_row(self) -> dict[str, Any]:
         """Return the values of the registry's columns; `from_row` is the inverse."""

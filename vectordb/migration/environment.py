@@ -108,7 +108,8 @@ def _configure(connection: Connection, options: MigrationOptions) -> None:
 def _expected_tables(connection: Connection, schema: str, compared: str | None) -> MetaData:
     """Return the registry's table, and the default collection's as the registry declares it, in schema `compared`."""
     metadata = MetaData(naming_convention=Base.metadata.naming_convention)
-    Base.metadata.tables[f"{SCHEMA}.collections"].to_metadata(metadata, schema=compared)
+    collections = Base.metadata.tables[f"{SCHEMA}.collections"]
+    collections.to_metadata(metadata, schema=compared)  # type: ignore[arg-type] # None is no schema
     if inspect(connection).has_table("collections", schema=schema):
         declared = {config.name: config for config in registry.list_collections(connection)}
         if DEFAULT_COLLECTION in declared:
