@@ -82,7 +82,8 @@ class EmbedderBinding:
         if differences:
             raise EmbedderMismatch(
                 f"the collection {self._config.name!r} is filled by another embedder ({'; '.join(differences)}); "
-                "vectors of the two cannot be compared. Use the registered one, or fill a new collection with the new one",
+                "vectors of the two cannot be compared. Use the registered one, or fill a new collection with the "
+                "new one",
                 registered=registered,
                 given=given,
             )

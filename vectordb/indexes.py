@@ -64,6 +64,16 @@ class IVFFlat:
 VectorIndex = HNSW | IVFFlat
 
 
+def check_index(value: object) -> None:
+    """Check that a value declares an index.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    if not isinstance(value, VectorIndex):
+        raise ConfigurationError(f"an index is HNSW(...) or IVFFlat(...), not {value!r:.40}")
+
+
 def index_to_dict(index: VectorIndex | None) -> dict[str, Any] | None:
     """Return the index as JSON for the registry; `index_from_dict` is the inverse."""
     return None if index is None else {"method": index.method, **index.options()}

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 from vectordb.chunking import Chunking
 from vectordb.embedders import EmbedderIdentity
 from vectordb.errors import CollectionNotFound, ConfigurationError
-from vectordb.indexes import HNSW, VectorIndex, index_from_dict, index_to_dict
+from vectordb.indexes import HNSW, VectorIndex, check_index, index_from_dict, index_to_dict
 from vectordb.metrics import Metric, Storage, VectorSpace
 from vectordb.models import Collection as CollectionRow
 from vectordb.models import table_names
@@ -52,7 +52,10 @@ class CollectionConfig:
     def __post_init__(self) -> None:
         check_name(self.name)
         check_name(self.text_config, "text search configuration")
+        if not isinstance(self.chunking, Chunking):
+            raise ConfigurationError(f"chunking is Chunking(...), not {self.chunking!r:.40}")
         if self.index is not None:
+            check_index(self.index)
             self.space.operator_class(self.index.method)
         if self.embedder is not None and self.embedder.dimensions != self.space.dimensions:
             raise ConfigurationError(

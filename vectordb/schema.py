@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateIndex, ExecutableDDLElement
 from vectordb import registry
 from vectordb.errors import ConfigurationError
 from vectordb.extension import require_extension
-from vectordb.indexes import VectorIndex
+from vectordb.indexes import VectorIndex, check_index
 from vectordb.models import (
     CollectionModels,
     collection_models,
@@ -84,6 +84,7 @@ def create_index(connection: Connection, config: CollectionConfig, index: Vector
     Raises:
         ConfigurationError: pgvector cannot index this column so.
     """
+    check_index(index)
     changed = replace(config, index=index)
     bare = collection_models(config.name, config.space, index=None, text_config=config.text_config, schema=schema)
     drop_index(connection, config, schema)
