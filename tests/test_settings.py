@@ -67,12 +67,19 @@ def test_the_environment_is_read_when_it_is_needed_and_not_before(monkeypatch: p
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("DIMENSIONS", "many"), ("METRIC", "cosin"), ("STORAGE", "text"), ("M", "1.5"), ("EF_CONSTRUCTION", "")],
+    [("DIMENSIONS", "many"), ("METRIC", "cosin"), ("STORAGE", "text"), ("M", "1.5")],
 )
 def test_a_variable_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(f"VECTORDB_{variable}", value)
     with pytest.raises(errors.ConfigurationError, match=f"VECTORDB_{variable}"):
         vectordb.connect("postgresql://h/d")
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("URL", "SCHEMA", "DIMENSIONS", "METRIC", "M", "MODEL"):
+        monkeypatch.setenv(f"VECTORDB_{name}", "")
+    settings = Settings()
+    assert (settings.url, settings.schema_name, settings.dimensions, settings.m) == (None, "vectordb", None, 16)
 
 
 def test_a_schema_that_sql_cannot_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

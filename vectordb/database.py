@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: one engine, one pool, one translation of errors.
+"""The way to PostgreSQL: one engine, one pool, one way to retry.
 
 SQLAlchemy's engine owns the only pool. The ORM and the registry use it as usual; the
 store's own statements borrow a psycopg connection from the same pool, because a
@@ -7,29 +7,22 @@ statement that goes through SQLAlchemy costs half a millisecond more than it nee
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 import tenacity
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from vectordb.errors import (
-    ConfigurationError,
-    ConnectionFailed,
-    DatabaseError,
-    ExtensionError,
-    QueryTimeout,
-    SchemaError,
-    StorageFull,
-    TransactionConflict,
-)
+from vectordb.errors import ConfigurationError, ConnectionFailed, TransactionConflict
 from vectordb.server import EmbeddedServer
 from vectordb.settings import Settings
+from vectordb.translation import display_url, is_misread, raise_translated
 
 T = TypeVar("T")
 PsycopgConnection = psycopg.Connection[tuple[Any, ...]]
@@ -39,29 +32,6 @@ SCHEMA = "vectordb"
 _CONNECT_TIMEOUT = 10
 _ATTEMPTS = 5
 _SECRET_OPTIONS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
-
-_MIGRATE = "run `vectordb migrate` (or `alembic upgrade head`, or `db.migrate()`) against this database"
-
-# SQLSTATE, or its class, to what a program can do about it. Longer keys win.
-_ERRORS: dict[str, tuple[type[DatabaseError], str | None]] = {
-    "08": (ConnectionFailed, "the connection failed; check that the server is running"),
-    "28": (ConnectionFailed, "the server refused the user or the password"),
-    "3D000": (ConnectionFailed, "the database does not exist; create it, or correct its name in the URL"),
-    "53300": (ConnectionFailed, "the server has no connection left; close some, or raise max_connections"),
-    "57P": (ConnectionFailed, "the server is starting up or shutting down; try again"),
-    "40": (TransactionConflict, "another transaction got in the way; run it again"),
-    "55P03": (TransactionConflict, "a lock was not free in time; run it again"),
-    "57014": (QueryTimeout, "the statement took longer than statement_timeout, or was cancelled"),
-    "53100": (StorageFull, "the server's disk is full; free some space, what was acknowledged is safe"),
-    "42P01": (SchemaError, f"a table of vectordb is missing; {_MIGRATE}"),
-    "3F000": (SchemaError, f"the schema of vectordb is missing; {_MIGRATE}"),
-    "42703": (SchemaError, f"a table of vectordb has another layout; {_MIGRATE}"),
-    "42704": (ExtensionError, f"a type or operator of pgvector is missing; {_MIGRATE}"),
-    "25006": (DatabaseError, "the database is read-only; connect to the primary to write"),
-    # Messages of these two classes quote values, and values are the user's content.
-    "22": (DatabaseError, "PostgreSQL refused a value"),
-    "23": (DatabaseError, "a constraint of the table was violated"),
-}
 
 
 def open_engine(url: str | URL) -> Engine:
@@ -80,7 +50,7 @@ def open_engine(url: str | URL) -> Engine:
         raise ConfigurationError(
             "the database URL cannot be read; it looks like postgresql://user:password@host:5432/database"
         ) from None
-    if _is_misread(parsed) or (isinstance(url, str) and url.count("@") > 1):
+    if is_misread(parsed) or (isinstance(url, str) and url.count("@") > 1):
         raise ConfigurationError("the database URL has an @ too many; write one inside a password or an option as %40")
     if parsed.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise ConfigurationError(f"vectordb works with postgresql:// URLs, not with {parsed.drivername}://")
@@ -188,6 +158,7 @@ class Database:
         self.engine = engine if schema == SCHEMA else engine.execution_options(schema_translate_map={SCHEMA: schema})
         self.schema = schema
         self._owned = owned
+        self._resting: deque[_Borrowed] = deque()
         self._transaction: ContextVar[Connection | None] = ContextVar("vectordb_transaction", default=None)
 
     @property
@@ -197,6 +168,8 @@ class Database:
 
     def close(self) -> None:
         """Close the pool, if it is ours."""
+        while self._resting:
+            self._resting.pop().give_back()
         if self._owned:
             self.engine.dispose()
 
@@ -233,27 +206,36 @@ class Database:
         """Call `work` once; `check` first rids the pool of connections that were lost together with one."""
         if check:
             _connect(self.engine).close()
+        borrowed = self._borrow()
+        try:
+            result = work(borrowed.connection)
+        except BaseException as error:
+            borrowed.give_back()
+            if isinstance(error, psycopg.Error):
+                raise_translated(error, self.engine.url, lost=borrowed.connection.closed)
+            raise
+        # The connection used last stays at hand: a way through the pool and back takes as long as a tenth of a search.
+        # An engine of the application's own gets it back at once, as its pool may have no other.
+        if self._owned and not self._resting:
+            self._resting.append(borrowed)
+        else:
+            borrowed.give_back()
+        return result
+
+    def _borrow(self) -> _Borrowed:
+        """Return a connection in autocommit mode."""
+        try:
+            return self._resting.pop()
+        except IndexError:
+            pass
         try:
             pooled = self.engine.raw_connection()
         except (psycopg.Error, SQLAlchemyError) as error:
             raise_translated(error, self.engine.url, connecting=True)
         connection: PsycopgConnection = pooled.driver_connection  # type: ignore[assignment] # psycopg dialect, see __init__
-        autocommit = connection.autocommit
-        try:
-            connection.autocommit = True
-            result = work(connection)
-            connection.autocommit = autocommit
-            return result
-        except psycopg.Error as error:
-            _clean(connection, autocommit=autocommit)
-            raise_translated(error, self.engine.url, lost=connection.closed)
-        except BaseException:
-            _clean(connection, autocommit=autocommit)
-            raise
-        finally:
-            if connection.closed:
-                pooled.invalidate()
-            pooled.close()
+        borrowed = _Borrowed(pooled, connection, connection.autocommit)
+        connection.autocommit = True
+        return borrowed
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -289,70 +271,28 @@ class Database:
                 self._transaction.reset(token)
 
 
-def _clean(connection: PsycopgConnection, *, autocommit: bool) -> None:
-    """Leave a connection as the pool expects it after an error; a broken one is closed for good."""
-    if connection.broken:
-        connection.close()
-    if not connection.closed:
-        try:
-            connection.rollback()
-            connection.autocommit = autocommit
-        except psycopg.Error:
-            connection.close()
+class _Borrowed(NamedTuple):
+    """A connection from the pool, and the mode in which the pool expects it back."""
+
+    pooled: PoolProxiedConnection
+    connection: PsycopgConnection
+    autocommit: bool
+
+    def give_back(self) -> None:
+        """Leave the connection as the pool expects it; a broken one is closed for good."""
+        if self.connection.broken:
+            self.connection.close()
+        if not self.connection.closed:
+            try:
+                self.connection.rollback()
+                self.connection.autocommit = self.autocommit
+            except psycopg.Error:
+                self.connection.close()
+        if self.connection.closed:
+            self.pooled.invalidate()
+        self.pooled.close()
 
 
 def driver_connection(connection: Connection) -> PsycopgConnection:
     """Return the psycopg connection beneath SQLAlchemy's."""
     return connection.connection.driver_connection  # type: ignore[return-value] # psycopg dialect, see Database
-
-
-def display_url(url: URL) -> str:
-    """Return host, port and database of a URL: nothing that could be a secret."""
-    if _is_misread(url):
-        return "an address with an unescaped @"
-    hosts = url.host or url.query.get("host") or "local socket"
-    host = hosts if isinstance(hosts, str) else ",".join(hosts)
-    return f"{host}{f':{url.port}' if url.port else ''}/{url.database or ''}"
-
-
-def raise_translated(error: Exception, url: URL, *, connecting: bool = False, lost: bool = False) -> NoReturn:
-    """Raise the error of ours that fits one of psycopg's or SQLAlchemy's.
-
-    The original is not chained: its text may hold row content or parts of the URL.
-    """
-    original = error.orig if isinstance(error, DBAPIError) else error
-    state = sqlstate(error)
-    where = display_url(url)
-    if state is None:
-        if connecting:
-            reason = _without_secret(str(original), url)
-            raise ConnectionFailed(f"cannot connect to PostgreSQL at {where}: {reason}", connecting=True) from None
-        if lost or (isinstance(error, DBAPIError) and error.connection_invalidated):
-            raise ConnectionFailed(f"the connection to PostgreSQL at {where} was lost") from None
-        raise DatabaseError(f"the driver refused the statement ({type(original).__name__})") from None
-    for length in (5, 3, 2):
-        if state[:length] in _ERRORS:
-            kind, message = _ERRORS[state[:length]]
-            raise kind(f"{message} ({where}, SQLSTATE {state})", sqlstate=state) from None
-    primary = original.diag.message_primary if isinstance(original, psycopg.Error) else None
-    raise DatabaseError(f"PostgreSQL at {where} reports: {primary} (SQLSTATE {state})", sqlstate=state) from None
-
-
-def sqlstate(error: Exception) -> str | None:
-    """Return PostgreSQL's code of one of psycopg's or SQLAlchemy's errors, if the server gave one."""
-    original = error.orig if isinstance(error, DBAPIError) else error
-    return original.sqlstate if isinstance(original, psycopg.Error) else None
-
-
-def _is_misread(url: URL) -> bool:
-    """Whether an unescaped @ in the password has moved its end into the host or the database, which are shown."""
-    return "@" in f"{url.host or ''}{url.database or ''}"
-
-
-def _without_secret(text: str, url: URL) -> str:
-    """Return the first line of libpq's message, or a stock phrase where it could hold the password."""
-    secrets = [str(url.password)] if url.password else []
-    secrets += [str(value) for name, value in url.query.items() if "password" in name.lower()]
-    if _is_misread(url) or any(secret and secret in text for secret in secrets):
-        return "check the URL, the user and the password"
-    return text.strip().splitlines()[0] if text.strip() else "check the URL and that the server is running"

@@ -42,20 +42,20 @@ def test_sixteen_processes_at_once(database_url: str) -> None:
     assert rows(database_url, "SELECT version_num FROM vectordb.alembic_version") == [("0001",)]
 
 
-def test_a_failed_migration_leaves_nothing(database_url: str) -> None:
-    before = objects(database_url)
+def test_a_failed_migration_leaves_nothing(shared_url: str, schema: str) -> None:
+    before = objects(shared_url)
     with pytest.raises(errors.ConfigurationError, match=r"no text search configuration 'klingon'; it has .*english"):
-        upgrade(database_url, dimensions="5", text_config="klingon")
-    assert objects(database_url) == before
-    upgrade(database_url, dimensions="5")
+        upgrade(shared_url, dimensions="5", text_config="klingon", schema=schema)
+    assert objects(shared_url) == before
+    upgrade(shared_url, dimensions="5", schema=schema)
 
 
-def test_a_table_in_the_way_leaves_nothing(database_url: str) -> None:
-    execute(database_url, "CREATE TABLE public.documents (id int)")
-    before = objects(database_url)
+def test_a_table_in_the_way_leaves_nothing(shared_url: str, schema: str) -> None:
+    execute(shared_url, f"CREATE SCHEMA {schema}", f"CREATE TABLE {schema}.documents (id int)")
+    before = objects(shared_url)
     with pytest.raises(errors.DatabaseError, match='relation "documents" already exists'):
-        upgrade(database_url, dimensions="5", schema="public")
-    assert objects(database_url) == before
+        upgrade(shared_url, dimensions="5", schema=schema)
+    assert objects(shared_url) == before
 
 
 def test_a_newer_database_is_left_alone(shared_url: str, schema: str) -> None:
@@ -85,8 +85,7 @@ def test_a_schema_of_its_own_is_all_that_a_role_needs(
     assert objects(database_url) == before
 
 
-def test_without_the_right_to_create_schemas_the_error_says_so(role: str, database_url: str) -> None:
-    mine = as_role(database_url, role)
+def test_without_the_right_to_create_schemas_the_error_says_so(role: str, shared_url: str, schema: str) -> None:
     with pytest.raises(errors.DatabaseError, match="permission denied for database") as caught:
-        upgrade(mine, dimensions="5")
+        upgrade(as_role(shared_url, role), dimensions="5", schema=schema)
     assert caught.value.sqlstate == "42501"

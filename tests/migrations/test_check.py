@@ -42,8 +42,10 @@ def test_the_schema_public_is_clean(database_url: str) -> None:
         check(database_url, schema="public")
 
 
-def test_collections_made_at_run_time_are_clean(url: str) -> None:
-    with vectordb.connect(url) as db:
+def test_collections_made_at_run_time_are_clean(shared_url: str, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VECTORDB_SCHEMA", schema)
+    upgrade(shared_url, dimensions="5")
+    with vectordb.connect(shared_url) as db:
         for storage, metric, index in (
             ("vector", "cosine", HNSW()),
             ("halfvec", "l2", IVFFlat(lists=1)),
@@ -52,27 +54,20 @@ def test_collections_made_at_run_time_are_clean(url: str) -> None:
         ):
             docs = db.create_collection(storage, dimensions=9, storage=storage, metric=metric, index=index)
             docs.upsert_vectors(["a"], np.ones((1, 9)))
-    check(url)
-
-
-def test_another_index_made_at_run_time_is_clean(url: str) -> None:
-    with vectordb.connect(url) as db:
+        check(shared_url)
         db.collection().create_index(IVFFlat(lists=1))
-        check(url)
+        check(shared_url)
         db.collection().drop_index()
-        check(url)
+        check(shared_url)
 
 
-def test_tables_of_the_application_are_left_alone(url: str) -> None:
-    execute(url, "CREATE TABLE vectordb.mine (id int)", "CREATE TABLE public.documents (id int PRIMARY KEY)")
-    check(url)
-
-
-@pytest.mark.parametrize("path", ["vectordb, public", "public, vectordb"])
-def test_our_schema_in_the_search_path_is_clean(database_url: str, path: str) -> None:
-    execute(database_url, f"ALTER DATABASE {make_url(database_url).database} SET search_path = {path}")
+def test_tables_of_the_application_are_left_alone(database_url: str) -> None:
     upgrade(database_url, dimensions="5")
-    check(database_url)
+    execute(database_url, "CREATE TABLE vectordb.mine (id int)", "CREATE TABLE public.documents (id int PRIMARY KEY)")
+    # A role named as the schema has it first in its search_path.
+    for path in ('"$user", public', "vectordb, public", "public, vectordb"):
+        execute(database_url, f"ALTER DATABASE {make_url(database_url).database} SET search_path = {path}")
+        check(database_url)
 
 
 def test_an_extension_outside_the_search_path_is_clean(database_url: str) -> None:

@@ -40,21 +40,21 @@ def test_x_options_shape_the_default_collection(database_url: str, copy: Path) -
     assert objects(database_url) == before
 
 
-def test_settings_shape_the_default_collection(database_url: str) -> None:
+def test_settings_shape_the_default_collection(shared_url: str, schema: str) -> None:
     up = run_alembic(
-        "upgrade", "head", url=database_url, dimensions="64", metric="l2", storage="halfvec", m="24", schema="search"
+        "upgrade", "head", url=shared_url, dimensions="64", metric="l2", storage="halfvec", m="24", schema=schema
     )
     assert up.returncode == 0, up.stderr
-    assert vector_index(database_url, "search") == ("halfvec(64)", HALF)
+    assert vector_index(shared_url, schema) == ("halfvec(64)", HALF)
 
 
-def test_x_options_win_over_settings(database_url: str) -> None:
-    options = ("-x", f"url={database_url}", "-x", "dimensions=5", "-x", "schema=search")
+def test_x_options_win_over_settings(shared_url: str, schema: str) -> None:
+    options = ("-x", f"url={shared_url}", "-x", "dimensions=5", "-x", f"schema={schema}")
     unreachable = "postgresql://nobody@127.0.0.1:1/none"
     up = run_alembic(*options, "upgrade", "head", url=unreachable, dimensions="7", schema="other")
     assert up.returncode == 0, up.stderr
-    assert vector_index(database_url, "search")[0] == "vector(5)"
-    assert rows(database_url, "SELECT to_regnamespace('other')::text") == [(None,)]
+    assert vector_index(shared_url, schema)[0] == "vector(5)"
+    assert rows(shared_url, "SELECT to_regnamespace('other')::text") == [(None,)]
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_x_options_win_over_settings(database_url: str) -> None:
         ("dimensions=many", "dimensions"),
     ],
 )
-def test_a_wrong_option_is_named_and_changes_nothing(database_url: str, option: str, message: str) -> None:
-    before = objects(database_url)
-    up = run_alembic("-x", option, "upgrade", "head", url=database_url)
+def test_a_wrong_option_is_named_and_changes_nothing(shared_url: str, option: str, message: str) -> None:
+    before = objects(shared_url)
+    up = run_alembic("-x", option, "upgrade", "head", url=shared_url)
     assert up.returncode != 0
     assert message in up.stderr.splitlines()[-1]
-    assert objects(database_url) == before
+    assert objects(shared_url) == before
 
 
 def test_a_failed_connection_is_one_message_without_the_password() -> None:
@@ -79,15 +79,15 @@ def test_a_failed_connection_is_one_message_without_the_password() -> None:
     assert "correct-horse" not in up.stdout + up.stderr
 
 
-def test_looking_at_an_empty_database_leaves_nothing_in_it(database_url: str) -> None:
-    before = objects(database_url)
-    current = run_alembic("current", url=database_url)
+def test_looking_where_nothing_is_leaves_nothing(shared_url: str, schema: str) -> None:
+    before = objects(shared_url)
+    current = run_alembic("-x", f"schema={schema}", "current", url=shared_url)
     assert current.returncode == 0, current.stderr
     assert current.stdout == ""
-    assert objects(database_url) == before
+    assert objects(shared_url) == before
 
 
-def test_sql_scripts_are_refused(database_url: str) -> None:
-    offline = run_alembic("upgrade", "head", "--sql", url=database_url)
+def test_sql_scripts_are_refused(shared_url: str) -> None:
+    offline = run_alembic("upgrade", "head", "--sql", url=shared_url)
     assert offline.returncode != 0
     assert "cannot be written out with --sql" in offline.stderr.splitlines()[-1]

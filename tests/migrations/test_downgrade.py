@@ -49,45 +49,38 @@ def test_up_down_up_with_other_options(shared_url: str, schema: str, monkeypatch
         assert [hit.document_id for hit in docs.search(np.ones(6))] == ["a"]
 
 
-def test_upgrading_twice_changes_nothing(database_url: str) -> None:
-    upgrade(database_url, dimensions="5")
-    with vectordb.connect(database_url) as db:
+def test_upgrading_twice_changes_nothing(shared_url: str, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VECTORDB_SCHEMA", schema)
+    upgrade(shared_url, dimensions="5")
+    with vectordb.connect(shared_url) as db:
         fill(db)
-        before = objects(database_url)
+        before = objects(shared_url)
         db.migrate()
-        upgrade(database_url, dimensions="7")
-        assert objects(database_url) == before
+        upgrade(shared_url, dimensions="7")
+        assert objects(shared_url) == before
         assert db.collection().count() == 2
 
 
-def test_another_schema_comes_and_goes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = objects(database_url)
-    upgrade(database_url, dimensions="5", schema="search")
-    monkeypatch.setenv("VECTORDB_SCHEMA", "search")
-    with vectordb.connect(database_url) as db:
+def test_two_schemas_do_not_disturb_each_other(shared_url: str, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    upgrade(shared_url, dimensions="6", schema=f"{schema}_first")
+    before = objects(shared_url)
+    monkeypatch.setenv("VECTORDB_SCHEMA", f"{schema}_second")
+    upgrade(shared_url, dimensions="5")
+    with vectordb.connect(shared_url) as db:
         fill(db)
-    assert rows(database_url, "SELECT to_regnamespace('vectordb')::text") == [(None,)]
-    downgrade(database_url, schema="search")
-    assert objects(database_url) == before
+    downgrade(shared_url)
+    assert objects(shared_url) == before
+    assert vector_index(shared_url, f"{schema}_first")[0] == "vector(6)"
 
 
-def test_two_schemas_do_not_disturb_each_other(database_url: str) -> None:
-    upgrade(database_url, dimensions="5", schema="first")
-    before = objects(database_url)
-    upgrade(database_url, dimensions="6", schema="second")
-    downgrade(database_url, schema="second")
-    assert objects(database_url) == before
-    assert vector_index(database_url, "first")[0] == "vector(5)"
-
-
-def test_a_schema_that_was_there_before_stays(database_url: str) -> None:
-    execute(database_url, "CREATE SCHEMA vectordb")
-    before = objects(database_url)
-    for schema in ("vectordb", "public"):
-        upgrade(database_url, dimensions="5", schema=schema)
-        downgrade(database_url, schema=schema)
-        assert objects(database_url) == before
-    assert rows(database_url, "SELECT to_regnamespace('public')::text") == [("public",)]
+def test_a_schema_that_was_there_before_stays(shared_url: str, schema: str) -> None:
+    execute(shared_url, f"CREATE SCHEMA {schema}")
+    before = objects(shared_url)
+    for name in (schema, "public"):
+        upgrade(shared_url, dimensions="5", schema=name)
+        downgrade(shared_url, schema=name)
+        assert objects(shared_url) == before
+    assert rows(shared_url, "SELECT to_regnamespace('public')::text") == [("public",)]
 
 
 def test_an_extension_that_was_there_before_stays(database_url: str) -> None:
@@ -128,16 +121,19 @@ def test_objects_of_the_application_in_the_schema_survive(shared_url: str, schem
     upgrade(shared_url, dimensions="6", schema=schema)
 
 
-def test_a_view_over_a_collection_stops_it_with_nothing_changed(database_url: str) -> None:
-    upgrade(database_url, dimensions="5")
-    with vectordb.connect(database_url) as db:
+def test_a_view_over_a_collection_stops_it_with_nothing_changed(
+    shared_url: str, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VECTORDB_SCHEMA", schema)
+    upgrade(shared_url, dimensions="5")
+    with vectordb.connect(shared_url) as db:
         fill(db)
-    execute(database_url, "CREATE VIEW public.report AS SELECT count(*) FROM vectordb.of_bit_documents")
-    before = objects(database_url)
+    execute(shared_url, f"CREATE VIEW public.report AS SELECT count(*) FROM {schema}.of_bit_documents")
+    before = objects(shared_url)
     with pytest.raises(errors.DatabaseError, match="depend on it"):
-        downgrade(database_url)
-    assert objects(database_url) == before
-    assert rows(database_url, "SELECT * FROM public.report") == [(3,)]
+        downgrade(shared_url)
+    assert objects(shared_url) == before
+    assert rows(shared_url, "SELECT * FROM public.report") == [(3,)]
 
 
 def test_pgvector_goes_beside_our_schema(database_url: str) -> None:

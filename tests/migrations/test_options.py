@@ -124,8 +124,8 @@ def test_an_impossible_option_is_explained(given: dict[str, str], words: list[st
     assert [word for word in words if word not in str(caught.value)] == []
 
 
-def test_an_impossible_option_changes_nothing(database_url: str) -> None:
-    before = objects(database_url)
+def test_an_impossible_option_changes_nothing(shared_url: str, schema: str) -> None:
+    before = objects(shared_url)
     with pytest.raises(errors.ConfigurationError, match="halfvec"):
-        upgrade(database_url, dimensions="2001")
-    assert objects(database_url) == before
+        upgrade(shared_url, dimensions="2001", schema=schema)
+    assert objects(shared_url) == before

@@ -259,7 +259,7 @@ def test_an_iterator_is_taken_batch_by_batch(docs: Collection) -> None:
             yield Document(f"Text {n}.", n)
         yield Document("bad \x00", 7)
 
-    with pytest.raises(InvalidText, match="document 1: "):
+    with pytest.raises(InvalidText, match="document 7: "):
         docs.upsert(documents(), batch_size=3)
     assert stored == [3, 6]
     assert docs.count() == 6, "batches before the bad one are stored, as documented"

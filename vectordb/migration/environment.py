@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from vectordb import registry
-from vectordb.database import SCHEMA, begin, open_configured, raise_translated, sqlstate
+from vectordb.database import SCHEMA, begin, open_configured
 from vectordb.errors import ConfigurationError
 from vectordb.extension import drop_extension_if_ours, find_extension
 from vectordb.migration import VERSION_TABLE, lock, operations  # noqa: F401 - registers the operations
@@ -28,6 +28,7 @@ from vectordb.registry import DEFAULT_COLLECTION
 from vectordb.schema import add_to_search_path, models_of
 from vectordb.settings import Settings
 from vectordb.tables import quote
+from vectordb.translation import raise_translated, sqlstate
 from vectordb.vector_types import VectorColumn
 
 _CREATED_HERE = "tables of vectordb; created by vectordb"
