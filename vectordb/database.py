@@ -169,7 +169,9 @@ class Database:
     def close(self) -> None:
         """Close the pool, if it is ours."""
         while self._resting:
-            self._resting.pop().give_back()
+            borrowed = self._resting.pop()
+            borrowed.connection.close()
+            borrowed.give_back()
         if self._owned:
             self.engine.dispose()
 

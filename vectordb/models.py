@@ -45,8 +45,9 @@ NAMING = {
 
 # A row must fit in a page of 8 kB with its vector in it; the other columns move out of line when need be.
 _LARGEST_INLINE_VECTOR = 6_500
-# Keeps a tsvector below PostgreSQL's limit of 1 MB, whatever the text.
-_INDEXED_CHARACTERS = 200_000
+# Keeps a tsvector below PostgreSQL's limit of 1 MB, whatever the text: of hyphenated words in an Asian script it holds
+# up to eight bytes a character, the whole and the parts.
+_INDEXED_CHARACTERS = 100_000
 
 
 class Base(DeclarativeBase):

@@ -40,6 +40,8 @@ def as_matrix(values: Any, space: VectorSpace) -> FloatMatrix:
             cosine; too long for float32; out of halfvec's range. `position` is the first such row.
     """
     matrix = _float_matrix(values)
+    if matrix.shape == (0,):
+        return matrix.reshape(0, space.dimensions)
     if matrix.ndim != 2:
         raise InvalidVector(f"vectors form a matrix (n, dimensions), not an array of shape {matrix.shape}")
     if matrix.shape[1] != space.dimensions and (matrix.shape[0] or matrix.shape[1]):

@@ -175,6 +175,22 @@ def test_dropped_with_everything(new_collection: NewCollection, home: VectorDB, 
     assert home.create_collection(docs.name, dimensions=7).count() == 0
 
 
+def test_made_again_as_another_kind(home: VectorDB, rng: np.random.Generator) -> None:
+    """Statements that the server has prepared for the old tables must not be used for the new ones."""
+    for storage, dimensions in (("vector", 3), ("halfvec", 5), ("sparsevec", 7), ("bit", 9), ("vector", 4)):
+        metric = "hamming" if storage == "bit" else "cosine"
+        docs = home.create_collection("again", dimensions=dimensions, storage=storage, metric=metric)
+        matrix = rng.standard_normal((10, dimensions))
+        docs.upsert_vectors(range(10), matrix)
+        for number in range(7):
+            assert docs.search(matrix[number], exact=True)[0].score > 0.99
+            assert len(docs.search(matrix[number])) == 10
+            assert docs.vectors(number)[str(number)].shape == (1, dimensions)
+            docs.upsert([Document("text", number, embedding=matrix[number])])
+            assert docs.get(number).content == "text"
+        home.drop_collection("again")
+
+
 def test_get_or_create(home: VectorDB, embedder: HashedEmbedder) -> None:
     docs = home.get_or_create_collection("maybe", embedder=embedder, chunking=Chunking(size=50, unit="characters"))
     docs.upsert("text")

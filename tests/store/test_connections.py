@@ -62,7 +62,7 @@ def test_killed_connections_are_replaced_without_an_error(
     docs_of_own: Collection, db: VectorDB, url: str, call: str, connections: int
 ) -> None:
     fill_pool(db, connections)
-    assert kill_others(url) == connections
+    assert kill_others(url) >= connections
     started = time.monotonic()
     if call == "search":
         assert len(docs_of_own.search("text")) == 10
@@ -180,8 +180,8 @@ def test_a_server_that_is_down(first_call: Any) -> None:
 
 
 def test_a_server_that_goes_away_between_calls(docs_of_own: Collection, db: VectorDB) -> None:
-    """The pool is emptied and the address leads nowhere: one error, soon, and no endless retries."""
-    db.engine.dispose()
+    """Every connection is closed and the address leads nowhere: one error, soon, and no endless retries."""
+    db.close()
     port = free_port()
 
     def elsewhere(dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> None:

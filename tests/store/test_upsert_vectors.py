@@ -51,6 +51,11 @@ def test_all_of_them_arrive_bit_for_bit(points: Collection, count: int, filled: 
     )
 
 
+def test_none_at_all(points: Collection) -> None:
+    assert points.upsert_vectors([], []) == UpsertResult()
+    assert points.upsert_vectors([], [], contents=[], metadata=[]) == UpsertResult()
+
+
 def test_some_are_there(points: Collection, rng: np.random.Generator) -> None:
     matrix = unit_vectors(rng, 300, 3)
     points.upsert_vectors(range(200), matrix[:200], metadata=[{"a": 1}] * 200)

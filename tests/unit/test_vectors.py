@@ -101,7 +101,8 @@ def test_float32_in_c_order_is_not_copied() -> None:
 
 
 def test_no_vectors_at_all() -> None:
-    assert vectors.as_matrix(np.empty((0, 3)), COSINE).shape == (0, 3)
+    for nothing in ([], (), np.empty(0), np.empty((0, 3)), np.empty((0, 0))):
+        assert vectors.as_matrix(nothing, COSINE).shape == (0, 3)
     for storage in Storage:
         space = VectorSpace.of(3, "hamming" if storage is Storage.BIT else "l2", storage)
         assert vectors.encode(np.empty((0, 3), dtype=np.float32), storage) == []

@@ -82,7 +82,8 @@ def search_statement(tables: Tables, method: str | None, options: SearchOptions,
         where: Which chunks count; None for all.
     """
     operator = tables.operator.replace("%", "%%")  # psycopg's placeholders start with % as well
-    distance = f"c.embedding {operator} %(query)b"
+    # The type makes another statement of it, should a collection of this name be made again with another storage.
+    distance = f"c.embedding {operator} %(query)b::{tables.vector_type}"
     conditions: list[str] = []
     parameters: dict[str, Any] = {}
     if where is not None:
