@@ -61,6 +61,7 @@ def _upsert(
     rounds: int,
 ) -> Iterator[Row]:
     half = len(ids) // 2
+    other_ids = [f"new-{id}" for id in ids]
 
     def fill(count: int) -> None:
         _empty(raw)
@@ -71,13 +72,18 @@ def _upsert(
         {
             FLOOR: floor,
             FLOOR_AGAIN: floor,
+            "all new, as many stored": Variant(
+                lambda _: collection.upsert_vectors(other_ids, matrix), lambda: fill(len(ids))
+            ),
             "half new, half changed": Variant(lambda _: collection.upsert_vectors(ids, other), lambda: fill(half)),
             "all changed": Variant(lambda _: collection.upsert_vectors(ids, other), lambda: fill(len(ids))),
             "nothing changed": Variant(lambda _: collection.upsert_vectors(ids, matrix), lambda: fill(len(ids))),
         },
         rounds,
     )
-    yield from _rows(f"upsert, {len(ids):,} x 384", times, {"half new, half changed": 0.6})
+    yield from _rows(
+        f"upsert, {len(ids):,} x 384", times, {"all new, as many stored": 0.6, "half new, half changed": 0.6}
+    )
 
 
 def _rows(benchmark: str, times: Mapping[str, Sequence[float]], targets: dict[str, float]) -> Iterator[Row]:

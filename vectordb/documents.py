@@ -137,9 +137,10 @@ class UpsertResult:
 
 def content_hash(content: str, embedding: bytes = b"") -> bytes:
     """Return 16 bytes that change when the text, or a vector given with it, changes."""
-    return hashlib.blake2b(
-        content.encode() + b"\x00" + embedding if embedding else content.encode(), digest_size=16
-    ).digest()
+    data = content.encode()
+    if embedding:
+        data = data + b"\x00" + embedding if data else embedding
+    return hashlib.sha256(data).digest()[:16]
 
 
 def derived_id(*parts: str | None) -> str:
@@ -148,7 +149,7 @@ def derived_id(*parts: str | None) -> str:
     Source: RFC 9562, section 5.8 and appendix B.2.
     """
     joined = "\x00".join("" if part is None else "\x01" + part for part in parts)
-    digest = bytearray(hashlib.blake2b(joined.encode(), digest_size=16).digest())
+    digest = bytearray(hashlib.sha256(joined.encode()).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x80
     digest[8] = digest[8] & 0x3F | 0x80
     return str(UUID(bytes=bytes(digest)))

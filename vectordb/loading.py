@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -44,6 +44,16 @@ class VectorBatch:
     contents: list[str] | None
     metadata: list[str] | None
     matrix: FloatMatrix
+
+    @property
+    def all_contents(self) -> list[str]:
+        """A text for each id."""
+        return [""] * len(self.ids) if self.contents is None else self.contents
+
+    @property
+    def all_metadata(self) -> list[str]:
+        """JSON for each id."""
+        return ["{}"] * len(self.ids) if self.metadata is None else self.metadata
 
     def part(self, start: int, stop: int) -> VectorBatch:
         """Return the entries from `start` up to `stop`."""
@@ -144,40 +154,38 @@ def load_vectors(database: Database, tables: Tables, space: VectorSpace, batch: 
     for start in range(0, len(batch.ids), _SLICE):
         part = batch.part(start, start + _SLICE)
         hashes: list[bytes] = []
-        rows = _Rows(list(_documents(part, space, hashes)), list(_chunks(part, space, hashes)))
+        chunks = list(_chunks(part, space, hashes))
+        rows = _Rows(list(_documents(part, hashes)), chunks)
         result += _upsert(database, tables, rows)
     return result
 
 
 def _fill(connection: PsycopgConnection, tables: Tables, space: VectorSpace, batch: VectorBatch) -> bool:
-    """Copy everything into an empty collection; return whether that was possible."""
+    """Copy everything into an empty collection; return whether that was possible.
+
+    Chunks go first: hashing them takes no time of its own while PostgreSQL is busy with the vectors.
+    """
     if not repository.is_empty(connection, tables):
         return False
     hashes: list[bytes] = []
-    return repository.copy_all(connection, tables, _documents(batch, space, hashes), _chunks(batch, space, hashes))
-
-
-def _documents(batch: VectorBatch, space: VectorSpace, hashes: list[bytes]) -> Iterator[DocumentRow]:
-    """Yield the documents; their hashes are appended to `hashes` for the chunks that follow."""
-    for id, content, metadata, vector in _entries(batch, space):
-        digest = content_hash(content, vector)
-        hashes.append(digest)
-        yield DocumentRow(id, None, None, digest, metadata)
+    return repository.copy_all(connection, tables, _documents(batch, hashes), _chunks(batch, space, hashes))
 
 
 def _chunks(batch: VectorBatch, space: VectorSpace, hashes: list[bytes]) -> Iterator[ChunkRow]:
-    entries = zip(_entries(batch, space), hashes, strict=True)
-    for (id, content, metadata, vector), digest in entries:
-        yield ChunkRow(id, 0, content, digest, 0, len(content), None, metadata, vector)
-
-
-def _entries(batch: VectorBatch, space: VectorSpace) -> Iterator[tuple[str, str, str, bytes]]:
-    """Yield id, content, metadata and encoded vector; encoded in blocks, so that memory stays small."""
+    """Yield the chunks, encoded in blocks; their hashes are appended to `hashes` for the documents."""
     for start in range(0, len(batch.ids), _BLOCK):
         part = batch.part(start, start + _BLOCK)
-        contents = part.contents if part.contents is not None else repeat("")
-        metadata = part.metadata if part.metadata is not None else repeat("{}")
-        yield from zip(part.ids, contents, metadata, vectors.encode(part.matrix, space.storage), strict=False)
+        encoded = vectors.encode(part.matrix, space.storage)
+        for id, content, metadata, vector in zip(part.ids, part.all_contents, part.all_metadata, encoded, strict=True):
+            digest = content_hash(content, vector)
+            hashes.append(digest)
+            yield ChunkRow(id, 0, content, digest, 0, len(content), None, metadata, vector)
+
+
+def _documents(batch: VectorBatch, hashes: list[bytes]) -> Iterator[DocumentRow]:
+    """Yield the documents of which `_chunks` has made the hashes."""
+    for id, metadata, digest in zip(batch.ids, batch.all_metadata, hashes, strict=True):
+        yield DocumentRow(id, None, None, digest, metadata)
 
 
 def _upsert(database: Database, tables: Tables, rows: _Rows) -> UpsertResult:

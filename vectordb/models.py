@@ -103,6 +103,11 @@ class ChunkMixin:
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
 
 
+def _foreign_key(column: Any) -> ForeignKey:
+    """Refer to a document; deferrable, because a bulk load copies the chunks first."""
+    return ForeignKey(column, ondelete="CASCADE", deferrable=True, initially="IMMEDIATE")
+
+
 class Document(DocumentMixin, Base):
     """A document of the default collection."""
 
@@ -122,7 +127,7 @@ class Chunk(ChunkMixin, Base):
     __tablename__ = "chunks"
 
     document_id: Mapped[str] = mapped_column(
-        Text(collation="C"), ForeignKey(Document.id, ondelete="CASCADE"), primary_key=True, sort_order=-1
+        Text(collation="C"), _foreign_key(Document.id), primary_key=True, sort_order=-1
     )
     embedding: Mapped[NDArray[np.float32]] = mapped_column(VectorColumn(), deferred=True)
     document: Mapped[Document] = relationship(back_populates="chunks")
@@ -192,9 +197,7 @@ def collection_models(
     class Chunk(ChunkMixin, CollectionBase):
         __tablename__ = chunks_table
 
-        document_id = mapped_column(
-            Text(collation="C"), ForeignKey(Document.id, ondelete="CASCADE"), primary_key=True, sort_order=-1
-        )
+        document_id = mapped_column(Text(collation="C"), _foreign_key(Document.id), primary_key=True, sort_order=-1)
         embedding = mapped_column(VectorColumn(space.storage, space.dimensions), nullable=False, deferred=True)
         content_tsv = mapped_column(
             TSVECTOR,

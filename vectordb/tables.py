@@ -20,6 +20,7 @@ class Tables:
     Attributes:
         documents: Quoted, with the schema.
         chunks: Quoted, with the schema.
+        foreign_key: From chunks to documents, quoted, with the schema.
         operator: Distance operator, with the schema of pgvector, so that no search_path is needed.
         vector_type: Type of one embedding, quoted, with its schema.
         send: Function that returns an embedding in binary.
@@ -28,6 +29,7 @@ class Tables:
 
     documents: str
     chunks: str
+    foreign_key: str
     operator: str
     vector_type: str
     send: str
@@ -41,6 +43,7 @@ def collection_tables(name: str, space: VectorSpace, *, schema: str, extension_s
     return Tables(
         documents=quote(schema, documents),
         chunks=quote(schema, chunks),
+        foreign_key=quote(schema, f"{chunks}_document_id_fkey"),
         operator=f"OPERATOR({quote(extension_schema)}.{space.metric.operator})",
         vector_type=quote(type_schema, str(space.storage)),
         send=quote(type_schema, f"{space.storage}_send"),

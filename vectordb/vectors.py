@@ -80,7 +80,7 @@ def encode_query(values: Any, space: VectorSpace) -> bytes:
         InvalidVector: As `as_matrix`.
     """
     if type(values) is np.ndarray and values.dtype == np.float32 and values.shape == (space.dimensions,):
-        square = float(values @ values)
+        square = float(values.dot(values))  # without the warning that `@` has when it overflows
         if space.storage is Storage.VECTOR and _SMALLEST_NORM < square < _LARGEST_NORM:
             return space.dimensions.to_bytes(2, "big") + b"\x00\x00" + values.astype(">f4").tobytes()
     return encode(as_vector(values, space), space.storage)[0]
@@ -100,6 +100,10 @@ def _float_matrix(values: Any) -> FloatMatrix:
 
 
 def _check_values(matrix: FloatMatrix, space: VectorSpace) -> None:
+    # Nearly all vectors are of ordinary length, and then nothing can be wrong with them; this is quick to see.
+    squares = np.einsum("ij,ij->i", matrix, matrix)
+    if space.storage is Storage.VECTOR and ((squares > _SMALLEST_NORM) & (squares < _LARGEST_NORM)).all():
+        return
     # A sum of squares in float64 is finite exactly when every value is, and gives the norms as well.
     squares = np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64)
     _refuse(~np.isfinite(squares), "holds NaN or infinity; find out where it comes from, do not store it")

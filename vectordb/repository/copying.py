@@ -20,7 +20,7 @@ _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 # Small enough that the server works on one piece while the next is put together.
-_ROWS_PER_WRITE = 64
+_ROWS_PER_WRITE = 32
 
 _DOCUMENT_COLUMNS = "id, title, uri, content_hash, metadata"
 _CHUNK_COLUMNS = "document_id, ordinal, content, content_hash, span_start, span_end, tokens, metadata, embedding"

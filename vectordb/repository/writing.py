@@ -45,7 +45,7 @@ def classify_documents(
         f" JOIN {tables.documents} AS d ON d.id = u.id{' ORDER BY d.id FOR UPDATE OF d' if lock else ''}",
         _document_arrays(rows),
     )
-    return {id: DocumentState(bytes(content_hash), *same) for id, content_hash, *same in found}
+    return {id: DocumentState(content_hash, *same) for id, content_hash, *same in found}
 
 
 def write_documents(connection: PsycopgConnection, tables: Tables, plan: WritePlan) -> set[str]:
@@ -76,17 +76,19 @@ def write_documents(connection: PsycopgConnection, tables: Tables, plan: WritePl
 def copy_all(
     connection: PsycopgConnection, tables: Tables, documents: Iterable[DocumentRow], chunks: Iterable[ChunkRow]
 ) -> bool:
-    """Copy documents and then their chunks into a collection where none of them is, in one transaction.
+    """Copy chunks, and after them their documents, into a collection where none of them is, in one transaction.
 
     Returns:
         False, with nothing written, if one of them was there, or if row-level security forbids COPY.
 
-    Round trips: 6.
+    Round trips: 8.
     """
     try:
         with connection.transaction():
-            copy_documents(connection, tables, documents)
+            _execute(connection, f"SET CONSTRAINTS {tables.foreign_key} DEFERRED", {})
             copy_chunks(connection, tables, chunks)
+            copy_documents(connection, tables, documents)
+            _execute(connection, f"SET CONSTRAINTS {tables.foreign_key} IMMEDIATE", {})
     except (postgres.UniqueViolation, postgres.FeatureNotSupported):
         return False
     return True
@@ -125,7 +127,7 @@ def _lock_documents(connection: PsycopgConnection, tables: Tables, plan: WritePl
         f"SELECT id, content_hash FROM {tables.documents} WHERE id = ANY(%(ids)b::text[]) ORDER BY id FOR UPDATE",
         {"ids": text_array([row.id for row in plan.changed])},
     )
-    stored = {id: bytes(content_hash) for id, content_hash in rows}
+    stored = dict(rows)
     return {id for id, content_hash in plan.expected.items() if stored.get(id) != content_hash}
 
 
@@ -272,4 +274,4 @@ def _document_arrays(rows: Sequence[DocumentRow]) -> dict[str, Any]:
 def _execute(
     connection: PsycopgConnection, statement: str, parameters: dict[str, Any]
 ) -> psycopg.Cursor[tuple[Any, ...]]:
-    return connection.execute(statement, parameters)
+    return connection.execute(statement, parameters, binary=True)
