@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -120,7 +120,7 @@ def test_a_connection_that_dies_inside_a_transaction_is_an_error(
     assert docs_of_own.count() == 10
 
 
-@contextmanager
+@contextlib.contextmanager
 def closing_pool(engine: sa.Engine) -> Iterator[None]:
     """Close the connections of an engine at the end, however that comes."""
     try:
@@ -358,6 +358,24 @@ def test_a_server_without_rights_to_write(docs_of_own: Collection, url: str) -> 
             with pytest.raises(VectorDBError, match="read-only"):
                 call()
         assert docs.count() == 10
+
+
+def test_no_connection_waits_in_a_transaction_and_none_outlives_the_database(
+    docs_of_own: Collection, db: VectorDB, url: str
+) -> None:
+    docs_of_own.search("text")
+    with contextlib.suppress(RuntimeError), db.transaction():
+        docs_of_own.upsert("never written")
+        raise RuntimeError
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: docs_of_own.count(), range(20))) == {10}
+    with psycopg.connect(url) as beside:
+        states = beside.execute(
+            "SELECT DISTINCT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+    assert states == [("idle",)]
+    db.close()
+    assert kill_others(url) == 0
 
 
 def test_a_closed_database_opens_again_when_used(docs_of_own: Collection, db: VectorDB) -> None:

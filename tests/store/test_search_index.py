@@ -128,10 +128,12 @@ def test_as_many_rows_as_asked_under_a_filter(
     cloud: Collection, cloud_vectors: NDArray[np.float32], percent: int, limit: int
 ) -> None:
     where = F("percent") < percent
-    for query in cloud_vectors[:3]:
+    for query in cloud_vectors[:10]:
         found = cloud.search(query, limit=limit, where=where)
         assert len(found) == limit
         assert all(hit.metadata["percent"] < percent for hit in found)
+        order = [(hit.distance, hit.document_id) for hit in found]
+        assert order == sorted(order), "an iterative scan gives rows out of order; they are sorted afterwards"
 
 
 def test_a_filter_is_recalled(cloud: Collection, cloud_vectors: NDArray[np.float32]) -> None:
@@ -170,7 +172,6 @@ def test_the_servers_own_setting_counts(cloud: Collection, home_url: str) -> Non
     with vectordb.connect(with_setting(home_url, "hnsw.ef_search=400")) as db:
         more = db.collection("cloud")
         assert recall(more, queries) > 0.95
-        assert recall(more, queries, ef_search=10) < 0.8
 
 
 def test_rows_are_found_behind_deleted_ones(

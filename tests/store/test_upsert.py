@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -196,6 +197,9 @@ def test_the_same_id_twice(docs: Collection, embedder: HashedEmbedder, documents
         (Document(b"text"), InvalidText),  # type: ignore[arg-type] # a mistake
         (Document("text", metadata={"a": float("nan")}), InvalidMetadata),
         (Document("text", metadata={"a": {1, 2}}), InvalidMetadata),
+        (Document("text", metadata={"a": json.loads("[" * 500 + "]" * 500)}), InvalidMetadata),
+        (Document("text", metadata={"a": "\x00"}), InvalidMetadata),
+        (Document("text", metadata={"\ud800": 1}), InvalidMetadata),
         (Document("text", metadata="{}"), InvalidMetadata),  # type: ignore[arg-type] # a mistake
         (Document("text", embedding=[1.0] * 15), InvalidVector),
         (Document("text", embedding=[float("nan")] * 16), InvalidVector),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
@@ -101,7 +101,8 @@ def test_float32_in_c_order_is_not_copied() -> None:
 
 
 def test_no_vectors_at_all() -> None:
-    for nothing in ([], (), np.empty(0), np.empty((0, 3)), np.empty((0, 0))):
+    nothings: list[Any] = [[], (), np.empty(0), np.empty((0, 3)), np.empty((0, 0))]
+    for nothing in nothings:
         assert vectors.as_matrix(nothing, COSINE).shape == (0, 3)
     for storage in Storage:
         space = VectorSpace.of(3, "hamming" if storage is Storage.BIT else "l2", storage)
@@ -238,6 +239,9 @@ def test_a_matrix_has_two_axes(shape: tuple[int, ...]) -> None:
         st.sampled_from([np.float32, np.float64]), st.integers(2, 4), elements=st.floats(width=32) | st.just(1.0)
     ),
 )
+@example("cosine", "vector", np.full(3, 1.0650234e19, dtype=np.float32))
+@example("l2", "vector", np.full(3, 3e38, dtype=np.float32))
+@example("cosine", "vector", np.array([np.inf, -np.inf, np.nan], dtype=np.float32))
 def test_a_query_is_encoded_as_any_vector(metric: str, storage: str, query: NDArray[Any]) -> None:
     space = VectorSpace.of(3, metric, storage)
     try:
