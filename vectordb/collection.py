@@ -226,8 +226,8 @@ class Collection:
             where: Which documents count: a filter such as `F("year") >= 2020`, or its JSON form.
             min_score: Leave out hits below this score; see `vectordb.metrics.Metric.score` for the range.
             exact: Compare every row instead of using the index.
-            ef_search: HNSW candidates, 1 to 1000: more is better recall, slower. None has the server's
-                setting, 40 as a rule. At least `limit` is used.
+            ef_search: HNSW candidates, 1 to 1000: more is better recall, slower. None has 80, or the
+                server's setting where that is more. At least `limit` is used.
 
         Returns:
             Hits by descending score, ties by document id and ordinal.
@@ -306,7 +306,7 @@ class Collection:
 
         Round trips: 1.
         """
-        if ids is None and where is None:
+        if ids is None and (where is None or (isinstance(where, Mapping) and not where)):
             raise InvalidInput("delete needs ids or where; to delete everything, drop the collection")
         wanted = None if ids is None else _ids(ids)
         condition = as_filter(where)

@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 from uuid import UUID
 
@@ -103,7 +104,7 @@ def check_id(value: object) -> str:
             return value
     elif isinstance(value, UUID):
         return str(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
+    elif not isinstance(value, bool) and isinstance(value, Integral):
         if abs(value) < _LARGEST_ID:
             return str(int(value))
         raise InvalidText(f"a document id has at most {MAX_ID_BYTES} bytes; use a hash of it as the id")

@@ -80,7 +80,8 @@ def encode_query(values: Any, space: VectorSpace) -> bytes:
         InvalidVector: As `as_matrix`.
     """
     if type(values) is np.ndarray and values.dtype == np.float32 and values.shape == (space.dimensions,):
-        square = float(values.dot(values))  # without the warning that `@` has when it overflows
+        with np.errstate(over="ignore", invalid="ignore"):
+            square = float(values @ values)
         if space.storage is Storage.VECTOR and _SMALLEST_NORM < square < _LARGEST_NORM:
             return space.dimensions.to_bytes(2, "big") + b"\x00\x00" + values.astype(">f4").tobytes()
     return encode(as_vector(values, space), space.storage)[0]

@@ -94,6 +94,8 @@ def test_delete_by_both(filled: Collection) -> None:
 def test_delete_needs_to_know_what(filled: Collection) -> None:
     with pytest.raises(InvalidInput, match="delete needs ids or where"):
         filled.delete()
+    with pytest.raises(InvalidInput, match="delete needs ids or where"):
+        filled.delete(where={})
     with pytest.raises(InvalidFilter):
         filled.delete(where="n = 1")  # type: ignore[arg-type] # a mistake
     assert filled.count() == 10

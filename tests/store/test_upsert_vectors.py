@@ -304,3 +304,8 @@ def test_another_writer_inserts_first_into_a_filled_collection(
     thread.join(10)
     assert results == [UpsertResult(updated=100, chunks=100)]
     assert stored(points, 100).tobytes() == ours.tobytes()
+
+
+def test_numpy_integers_are_ids(docs: Collection) -> None:
+    assert docs.upsert_vectors(list(np.arange(3)), np.eye(16)[:3]).inserted == 3
+    assert docs.get("2").id == "2"

@@ -20,7 +20,8 @@ from vectordb.filters import Filter
 from vectordb.search.where import where_clause
 from vectordb.tables import Tables
 
-DEFAULT_EF_SEARCH = 40
+# On SciFact exact search has an nDCG@10 of 0.645; pgvector's own default of 40 candidates gives 0.636, 80 give 0.645.
+DEFAULT_EF_SEARCH = 80
 MAX_EF_SEARCH = 1_000
 DEFAULT_PROBES = 10
 MAX_LIMIT = 100_000
@@ -36,7 +37,8 @@ class SearchOptions:
     Args:
         limit: Most hits, 1 to 100,000.
         exact: Compare every row instead of using the index.
-        ef_search: HNSW candidates, 1 to 1000; None has the server's setting. At least `limit` is used.
+        ef_search: HNSW candidates, 1 to 1000; None has 80, or the server's setting where
+            that is more. At least `limit` is used.
 
     Raises:
         InvalidInput: A number is out of range.
@@ -109,8 +111,9 @@ def _settings(method: str, options: SearchOptions) -> str:
     settings = {f"{method}.iterative_scan": "'relaxed_order'"}
     if method == "hnsw":
         if options.ef_search is None:
-            current = f"coalesce(nullif(current_setting('hnsw.ef_search', true), '')::int, {DEFAULT_EF_SEARCH})"
-            settings["hnsw.ef_search"] = f"greatest({current}, {min(options.limit, MAX_EF_SEARCH):d})::text"
+            least = max(DEFAULT_EF_SEARCH, min(options.limit, MAX_EF_SEARCH))
+            current = "nullif(current_setting('hnsw.ef_search', true), '')::int"
+            settings["hnsw.ef_search"] = f"greatest({current}, {least:d})::text"
         else:
             settings["hnsw.ef_search"] = f"'{min(max(options.ef_search, options.limit), MAX_EF_SEARCH):d}'"
         tuples = options.limit * _SCAN_TUPLES_PER_HIT
