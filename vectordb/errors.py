@@ -55,13 +55,6 @@ class VectorDBError(Exception):
         for name, value in facts.items():
             setattr(self, name, value)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), str(self), self.facts)
-
-
-def _rebuild(kind: type[VectorDBError], message: str, facts: dict[str, Any]) -> VectorDBError:
-    return kind(message, **facts)
-
 
 class ConfigurationError(VectorDBError):
     """Options or settings that cannot work, found before any work was done."""

@@ -217,7 +217,7 @@ class Upsert:
         """Return how the documents are stored, and the chunks of those with another text."""
         rows = [document.row for document in batch]
         states = repository.classify_documents(connection, self.tables, rows, lock=lock)
-        changed = [id for id, state in states.items() if not state.same_content]
+        changed = {id: state.content_hash for id, state in states.items() if not state.same_content}
         return states, repository.stored_chunks(connection, self.tables, changed) if changed else {}
 
     def _plan(

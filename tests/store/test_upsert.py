@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.store.conftest import NewCollection
 from tests.store.support import PARAGRAPHS, chunk_rows, rows, text_of
 from tests.support import STORABLE_TEXT, HashedEmbedder
-from vectordb import Collection, Document, UpsertResult, VectorDB
+from vectordb import Collection, Document, UpsertResult, VectorDB, repository
 from vectordb.errors import DuplicateDocument, EmbeddingError, InvalidInput, InvalidMetadata, InvalidText, InvalidVector
 
 TEXT = text_of(*PARAGRAPHS)
@@ -365,3 +365,23 @@ def test_a_text_of_too_many_words_for_a_tsvector(docs: Collection, kind: str) ->
         text = " ".join(f"{one}-{other}" for one, other in zip(words, reversed(words), strict=True))
     docs.upsert(Document(text, "a", embedding=np.ones(16)))
     assert docs.get("a").content == text
+
+
+def test_a_document_that_changes_there_and_back_while_it_is_read(
+    docs: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunks that are read are those of another version than the one that is replaced."""
+    original, other, wanted = ("a" * 40 + "x" * 40, "b" * 40 + "y" * 40, "b" * 40 + "z" * 40)
+    docs.upsert(Document(original, "d"))
+    read = repository.stored_chunks
+
+    def read_meanwhile(*arguments: Any) -> Any:
+        monkeypatch.setattr(repository, "stored_chunks", read)
+        docs.upsert(Document(other, "d"))
+        found = read(*arguments)
+        docs.upsert(Document(original, "d"))
+        return found
+
+    monkeypatch.setattr(repository, "stored_chunks", read_meanwhile)
+    docs.upsert(Document(wanted, "d"))
+    assert docs.get("d").content == wanted

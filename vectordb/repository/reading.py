@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
@@ -16,7 +16,7 @@ from vectordb.database import PsycopgConnection
 from vectordb.documents import Document, Hit
 from vectordb.filters import Filter
 from vectordb.metrics import VectorSpace
-from vectordb.repository.arrays import text_array
+from vectordb.repository.arrays import bytea_array, text_array
 from vectordb.repository.rows import StoredChunk
 from vectordb.search.statements import Statement
 from vectordb.search.where import where_clause
@@ -119,12 +119,22 @@ def get_vectors(
     return found
 
 
-def stored_chunks(connection: PsycopgConnection, tables: Tables, ids: Iterable[str]) -> dict[str, list[StoredChunk]]:
-    """Return what can be reused of documents that are written anew."""
+def stored_chunks(
+    connection: PsycopgConnection, tables: Tables, expected: Mapping[str, bytes]
+) -> dict[str, list[StoredChunk]]:
+    """Return what can be reused of documents that are written anew.
+
+    Args:
+        connection: To read from.
+        tables: Of the collection.
+        expected: Content hash of each document as it was read before; one that has another by now is left out.
+    """
     rows = connection.execute(
-        f"SELECT document_id, ordinal, content_hash, {tables.send}(embedding) FROM {tables.chunks}"
-        " WHERE document_id = ANY(%(ids)b::text[]) ORDER BY document_id, ordinal",
-        {"ids": text_array(list(ids))},
+        f"SELECT c.document_id, c.ordinal, c.content_hash, {tables.send}(c.embedding)"
+        " FROM unnest(%(ids)b::text[], %(hashes)b::bytea[]) AS u(id, content_hash)"
+        f" JOIN {tables.documents} AS d ON d.id = u.id AND d.content_hash = u.content_hash"
+        f" JOIN {tables.chunks} AS c ON c.document_id = d.id ORDER BY c.document_id, c.ordinal",
+        {"ids": text_array(list(expected)), "hashes": bytea_array(list(expected.values()))},
         binary=True,
     )
     found: dict[str, list[StoredChunk]] = {}
