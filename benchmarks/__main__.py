@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import vectordb
-from benchmarks import searching, writing
+from benchmarks import filtering, searching, writing
 from benchmarks.measure import FLOOR, FLOOR_AGAIN, Row
 from vectordb.server import EmbeddedServer
 
@@ -30,18 +30,20 @@ _RESULTS = Path(__file__).parent / "results"
 def main() -> None:
     """Run the benchmarks that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000, help="vectors in the search benchmark")
-    parser.add_argument("--only", choices=["write", "search"], help="run one of the two")
+    parser.add_argument("--rows", type=int, default=100_000, help="vectors in the benchmarks of searches")
+    parser.add_argument("--only", choices=["write", "search", "filter"], help="run one of them")
     parser.add_argument("--url", help="a database to use; tables bench_… are made and dropped in it")
     arguments = parser.parse_args()
     with _database(arguments.url) as url, vectordb.connect(url) as db:
         db.migrate()
         with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as raw:
             rows: list[Row] = []
-            if arguments.only != "search":
+            if arguments.only in (None, "write"):
                 rows += writing.run(db, raw, rows=min(20_000, arguments.rows), rounds=15)
-            if arguments.only != "write":
+            if arguments.only in (None, "search"):
                 rows += searching.run(db, raw, rows=arguments.rows, rounds=3_000)
+            if arguments.only in (None, "filter"):
+                rows += filtering.run(db, raw, rows=arguments.rows, rounds=100)
             (version,) = raw.execute("SELECT version()").fetchone() or ("",)
     _print(rows)
     _write(rows, version)

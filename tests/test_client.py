@@ -211,8 +211,10 @@ def test_the_longest_names_stay_whole(db: VectorDB, url: str, index: HNSW | IVFF
         assert identifiers == {
             f"{name}_documents",
             f"{name}_documents_pkey",
+            f"{name}_documents_metadata_idx",
             f"{name}_chunks",
             f"{name}_chunks_pkey",
+            f"{name}_chunks_metadata_idx",
             f"{name}_chunks_document_id_fkey",
             f"{name}_chunks_embedding_{index.method}_idx",
         }
@@ -330,3 +332,29 @@ def test_migrate_if_new_brings_the_tables_once(database_url: str, monkeypatch: p
         db.collection().upsert_vectors(["a"], np.ones((1, 3)))
         db.migrate_if_new()
         assert db.collection().count() == 1
+
+
+def test_fields_are_declared_when_a_collection_is_created(db: VectorDB) -> None:
+    docs = db.create_collection("with_fields", dimensions=3, fields={"year": int, "lang": "str"})
+    assert docs.config.fields == db.collection("with_fields").config.fields == {"lang": "str", "year": "int"}
+    assert db.create_collection("without_fields", dimensions=3).config.fields == {}
+
+
+def test_fields_that_cannot_be_are_refused_before_anything_is_sent() -> None:
+    with vectordb.connect(NOWHERE) as nowhere:
+        with pytest.raises(errors.ConfigurationError, match=r"one of str, int, float, bool, datetime"):
+            nowhere.create_collection("docs", dimensions=3, fields={"year": "number"})
+        with pytest.raises(errors.InvalidName, match="'title'"):
+            nowhere.create_collection("docs", dimensions=3, fields={"title": str})
+
+
+def test_get_or_create_compares_fields(db: VectorDB) -> None:
+    name = "compared_fields"
+    db.get_or_create_collection(name, dimensions=3, fields={"year": int, "lang": str})
+    for same in ({"lang": "str", "year": int}, None):
+        assert db.get_or_create_collection(name, fields=same).config.fields == {"lang": "str", "year": "int"}
+    for other, shown in (({"year": int}, "year: int"), ({"year": float, "lang": str}, "year: float"), ({}, "none")):
+        with pytest.raises(
+            errors.ConfigurationError, match=f"exists with fields lang: str, year: int, not .*{shown}; use another name"
+        ):
+            db.get_or_create_collection(name, fields=other)

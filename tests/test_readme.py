@@ -1,4 +1,4 @@
-"""The examples of README.md are run, so that they cannot go stale.
+"""The examples of README.md and of docs/ are run, so that they cannot go stale.
 
 Each section (`## heading`) is one test, with an empty database (`VECTORDB_URL`) and a working directory of its own that
 holds a copy of alembic.ini and migrations/. Its fenced blocks run in order:
@@ -37,6 +37,7 @@ from sqlalchemy import Engine
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))
 RUN = ("python", "bash", "sql")
 MISSPELT = {"py": "python", "python3": "python", "pycon": "python", "sh": "bash", "shell": "bash", "console": "bash"}
 COMMANDS = ("vectordb", "alembic", "psql")
@@ -70,6 +71,7 @@ class Block:
 class Section:
     title: str
     blocks: tuple[Block, ...]
+    document: Path = README
 
 
 class ExampleError(Exception):
@@ -132,7 +134,8 @@ def _is_skipped(fence: Fence) -> bool:
 class Runner:
     """Runs the blocks of one section; each returns what it printed."""
 
-    def __init__(self, directory: Path, database_url: str) -> None:
+    def __init__(self, directory: Path, database_url: str, document: Path = README) -> None:
+        self.document = document
         self.directory = directory
         self.database_url = database_url
         self.namespace = types.ModuleType("readme")  # a module, as dataclasses and declarative models look theirs up
@@ -148,7 +151,7 @@ class Runner:
 
     def _run_python(self, block: Block) -> str:
         # Blank lines in front make tracebacks name, and show, the line of the document.
-        program = compile("\n" * (block.line - 1) + block.code, str(README), "exec")
+        program = compile("\n" * (block.line - 1) + block.code, str(self.document), "exec")
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(program, vars(self.namespace))
         return printed.getvalue()
@@ -217,25 +220,32 @@ def embedded_programs() -> list[str]:
     return [str(Path(location) / "pginstall" / "bin") for location in locations or []]
 
 
-def readme_sections() -> list[Section]:
-    return sections(README.read_text(encoding="utf-8")) if README.exists() else []
+def sections_of(document: Path) -> list[Section]:
+    return [replace(section, document=document) for section in sections(document.read_text(encoding="utf-8"))]
 
 
-@pytest.mark.parametrize("section", readme_sections(), ids=lambda section: section.title)
+@pytest.mark.parametrize(
+    "section",
+    [section for document in DOCUMENTS for section in sections_of(document)],
+    ids=lambda section: f"{section.document.name}: {section.title}",
+)
 def test_the_examples_of(section: Section, runner: Runner) -> None:
+    runner.document = section.document
     for block in section.blocks:
         try:
             printed = runner.run(block)
             if block.output is not None:
                 check_output(printed, block.output)
         except Exception as error:
-            error.add_note(f"README.md:{block.line}, section {section.title!r}, in this {block.language} block:")
+            error.add_note(
+                f"{section.document.name}:{block.line}, section {section.title!r}, in this {block.language} block:"
+            )
             error.add_note(textwrap.indent(block.code, "    "))
             raise
 
 
 def test_the_readme_shows_all_three_front_doors() -> None:
-    assert {block.language for section in readme_sections() for block in section.blocks} == set(RUN)
+    assert {block.language for section in sections_of(README) for block in section.blocks} == set(RUN)
 
 
 SAMPLE = """\

@@ -12,6 +12,7 @@ from tests.conftest import Databases
 from tests.migrations.support import upgrade
 from vectordb import HNSW, Chunking, IVFFlat, Metric, Storage, errors, registry
 from vectordb.embedders import EmbedderIdentity
+from vectordb.fields import FieldType
 from vectordb.indexes import VectorIndex
 from vectordb.metrics import VectorSpace
 from vectordb.registry import CollectionConfig
@@ -35,6 +36,7 @@ CONFIGS = [
         text_config="german",
         chunking=Chunking(size=100, overlap=9, unit="characters"),
         embedder=IDENTITY,
+        fields={"year": FieldType.INT, "a": FieldType.DATETIME, "Lang": FieldType.STR, "order": FieldType.BOOL},
         layout_version=7,
     ),
     CollectionConfig("lists", VectorSpace(64_000, Metric.HAMMING, Storage.BIT), index=IVFFlat(lists=32_768)),
@@ -109,3 +111,24 @@ def test_an_index_that_cannot_be_is_no_declaration() -> None:
         CollectionConfig("docs", VectorSpace(3), embedder=IDENTITY)
     with pytest.raises(errors.InvalidName, match="text search configuration"):
         CollectionConfig("docs", VectorSpace(3), text_config="english'); --")
+
+
+def test_fields_can_change(connection: Connection) -> None:
+    registry.add_collection(connection, CollectionConfig("docs", VectorSpace(64), embedder=IDENTITY))
+    for fields in ({"year": FieldType.INT, "lang": FieldType.STR}, {"lang": FieldType.FLOAT}, {}):
+        registry.set_fields(connection, "docs", fields)
+        expected = CollectionConfig("docs", VectorSpace(64), embedder=IDENTITY, fields=fields)
+        assert registry.get_collection(connection, "docs") == expected
+
+
+def test_declared_fields_are_checked_and_cannot_change_in_place() -> None:
+    given: dict[str, FieldType] = {"year": FieldType.INT}
+    config = CollectionConfig("docs", VectorSpace(3), fields=given)
+    given["lang"] = FieldType.STR
+    assert config.fields == {"year": FieldType.INT}
+    with pytest.raises(TypeError):
+        config.fields["lang"] = FieldType.STR  # type: ignore[index] # on purpose
+    assert config != CollectionConfig("docs", VectorSpace(3))
+    assert len({config, CollectionConfig("docs", VectorSpace(3), fields=dict(config.fields))}) == 1
+    with pytest.raises(errors.InvalidName, match="already"):
+        CollectionConfig("docs", VectorSpace(3), fields={"title": FieldType.STR})

@@ -226,3 +226,28 @@ def test_a_long_text_of_ever_new_words_is_stored(db: VectorDB) -> None:
     docs = db.create_collection("wordy", dimensions=3)
     docs.upsert_vectors(["a"], np.ones((1, 3)), contents=[" ".join(f"{n:x}word" for n in range(300_000))])
     assert docs.count() == 1
+
+
+@pytest.mark.parametrize("table", ["documents", "chunks"])
+def test_equality_and_contains_of_any_metadata_have_an_index(db: VectorDB, url: str, table: str) -> None:
+    name = f"gin_{table}"
+    docs = db.create_collection(name, dimensions=3)
+    definition = "SELECT substring(indexdef FROM 'USING (.*)') FROM pg_indexes WHERE indexname = %s"
+    assert rows(url, definition, f"{name}_{table}_metadata_idx") == [("gin (metadata jsonb_path_ops)",)]
+    docs.upsert_vectors(range(9), np.ones((9, 3)), metadata=[{"n": n} for n in range(9)])
+    with db.transaction() as connection:
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = connection.exec_driver_sql(
+            f"""EXPLAIN SELECT * FROM vectordb.{name}_{table} WHERE metadata @> '{{"n": 3}}'"""
+        ).scalars()
+        assert f"{name}_{table}_metadata_idx" in "\n".join(plan)
+
+
+def test_the_planner_knows_a_table_that_was_filled_before_its_index(db: VectorDB, url: str) -> None:
+    docs = db.create_collection("analyzed", dimensions=3, index=None)
+    docs.upsert_vectors(range(70), np.ones((70, 3)))
+    docs.create_index(HNSW())
+    assert rows(
+        url,
+        "SELECT relname, reltuples FROM pg_class WHERE relname IN ('analyzed_documents', 'analyzed_chunks') ORDER BY 1",
+    ) == [("analyzed_chunks", 70), ("analyzed_documents", 70)]

@@ -27,6 +27,7 @@ def test_nothing_set_means_the_documented_defaults() -> None:
         "lists": 100,
         "text_config": "english",
         "model": None,
+        "fields": "",
     }
 
 
@@ -44,6 +45,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "lists": "7",
         "text_config": "simple",
         "model": "some/model",
+        "fields": "year:int",
     }
     for name, value in values.items():
         monkeypatch.setenv(f"VECTORDB_{name.upper()}", value)

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from vectordb.chunking import Chunking
     from vectordb.client import VectorDB, connect
     from vectordb.collection import Collection
-    from vectordb.documents import Document, Hit, Results, UpsertResult
+    from vectordb.documents import Document, Facet, Hit, Results, SearchPlan, UpsertResult
     from vectordb.embedders import Embedder, FunctionEmbedder, SentenceTransformerEmbedder
+    from vectordb.fields import FieldType
     from vectordb.filters import F, Filter
     from vectordb.indexes import HNSW, IVFFlat
     from vectordb.metrics import Metric, Storage
@@ -35,12 +36,15 @@ __all__ = [
     "Document",
     "Embedder",
     "F",
+    "Facet",
+    "FieldType",
     "Filter",
     "FunctionEmbedder",
     "Hit",
     "IVFFlat",
     "Metric",
     "Results",
+    "SearchPlan",
     "SentenceTransformerEmbedder",
     "Storage",
     "UpsertResult",
@@ -55,8 +59,9 @@ _HOMES = {
     "chunking": ["Chunking"],
     "client": ["VectorDB", "connect"],
     "collection": ["Collection"],
-    "documents": ["Document", "Hit", "Results", "UpsertResult"],
+    "documents": ["Document", "Facet", "Hit", "Results", "SearchPlan", "UpsertResult"],
     "embedders": ["Embedder", "FunctionEmbedder", "SentenceTransformerEmbedder"],
+    "fields": ["FieldType"],
     "filters": ["F", "Filter"],
     "indexes": ["HNSW", "IVFFlat"],
     "metrics": ["Metric", "Storage"],

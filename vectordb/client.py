@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -13,14 +13,17 @@ from sqlalchemy import URL, Connection, Engine
 
 from vectordb import migration, registry, schema
 from vectordb.chunking import Chunking
-from vectordb.collection import Collection
+from vectordb.collection import Collection, Where
 from vectordb.database import Database, open_configured
+from vectordb.doctor import Finding, examine
 from vectordb.embedders import Embedder, as_embedder
 from vectordb.errors import CollectionExists, ConfigurationError
 from vectordb.extension import Extension, require_extension
+from vectordb.fields import FieldLike, check_fields
 from vectordb.indexes import VectorIndex
 from vectordb.metrics import Metric, Storage, VectorSpace
 from vectordb.migration.options import MigrationOptions
+from vectordb.planner import Memory
 from vectordb.registry import DEFAULT_COLLECTION, DEFAULT_INDEX, CollectionConfig
 from vectordb.settings import Settings
 from vectordb.validation import check_name
@@ -73,6 +76,8 @@ class VectorDB:
         self._database = database
         self._options = options
         self._extension: Extension | None = None
+        # What searches have learned of a collection outlives the handle.
+        self._memories: dict[str, Memory] = {}
 
     def __enter__(self) -> VectorDB:
         return self
@@ -119,6 +124,7 @@ class VectorDB:
         metric: Metric | str = Metric.COSINE,
         storage: Storage | str = Storage.VECTOR,
         index: VectorIndex | None = DEFAULT_INDEX,
+        fields: Mapping[str, FieldLike] | None = None,
         text_config: str = "english",
         chunking: Chunking | None = None,
     ) -> Collection:
@@ -133,14 +139,17 @@ class VectorDB:
             metric: cosine, l2, inner_product or l1; hamming or jaccard for bits.
             storage: vector (4 bytes a number), halfvec (2 bytes), bit or sparsevec.
             index: `HNSW(...)`, `IVFFlat(...)`, or None to compare every row.
+            fields: Keys of the metadata to give a type, a column of their own in both tables, and an index, as
+                `{"year": int, "lang": str}`; types are str, int, float, bool and datetime. Other metadata can be
+                filtered, too, but documents with another type in a declared field are refused.
             text_config: PostgreSQL text search configuration, for example `english` or `simple`.
             chunking: How texts are cut; None cuts at the embedder's limit.
 
         Raises:
             CollectionExists: There is one of this name.
-            InvalidName: The name cannot be used.
+            InvalidName: The name, or that of a field, cannot be used.
             ConfigurationError: pgvector has no such column or index, PostgreSQL no such text search
-                configuration, or the dimensions are not the embedder's.
+                configuration, a field has an unknown type, or the dimensions are not the embedder's.
             SchemaError: The database has not been migrated.
             DatabaseError: Or the kind that fits; nothing is created then.
         """
@@ -151,6 +160,7 @@ class VectorDB:
             metric=metric,
             storage=storage,
             index=index,
+            fields=fields,
             text_config=text_config,
             chunking=chunking,
         )
@@ -187,7 +197,7 @@ class VectorDB:
         """Open a collection, or create it when it is not there; `options` are those of `create_collection`.
 
         Raises:
-            ConfigurationError: It is there, and has another metric, storage, number of dimensions, text
+            ConfigurationError: It is there, and has another metric, storage, number of dimensions, fields, text
                 search configuration or chunking than asked for. Its index may be another: that can change.
             TypeError: An option that `create_collection` does not have.
             Others: As `collection` and `create_collection`.
@@ -202,16 +212,19 @@ class VectorDB:
                 return self.create_collection(name, **options)
             except CollectionExists:
                 return self.get_or_create_collection(name, **options)
+        if options.get("fields") is not None:
+            options["fields"] = check_fields(options["fields"])
         for option, value in (
             ("dimensions", found.space.dimensions),
             ("metric", found.space.metric),
             ("storage", found.space.storage),
+            ("fields", dict(found.fields)),
             ("text_config", found.text_config),
             ("chunking", found.chunking),
         ):
             if options.get(option) not in (None, value):
                 raise ConfigurationError(
-                    f"the collection {name!r} exists with {option} {value}, not {options[option]}; "
+                    f"the collection {name!r} exists with {option} {_shown(value)}, not {_shown(options[option])}; "
                     "use another name, or drop it first"
                 )
         embedder = options.get("embedder")
@@ -234,6 +247,19 @@ class VectorDB:
         with self._begin() as connection:
             migration.lock(connection)
             schema.drop_collection(connection, registry.get_collection(connection, name), self._database.schema)
+        self._memories.pop(name, None)
+
+    def doctor(self, *, where: Where | None = None, collection: str | None = None) -> list[Finding]:
+        """Look at server, tables, indexes and statistics, and say what to mend, and how.
+
+        Args:
+            where: A filter to look for an index for.
+            collection: The only one to look at; None looks at all, and takes `where` for the default one.
+
+        Returns:
+            Findings of level ok, hint, warning or problem. A server that cannot be reached is one, too.
+        """
+        return examine(self._database, self.collection, where=where, collection=collection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -259,7 +285,14 @@ class VectorDB:
 
     def _handle(self, config: CollectionConfig, embedder: Embedder | None) -> Collection:
         assert self._extension is not None  # noqa: S101 - every caller went through _begin
-        return Collection(self._database, config, extension=self._extension, embedder=embedder)
+        memory = self._memories.setdefault(config.name, Memory())
+        return Collection(self._database, config, extension=self._extension, embedder=embedder, memory=memory)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {kind}" for name, kind in value.items()) or "none"
+    return str(value)
 
 
 def _declare(
@@ -270,6 +303,7 @@ def _declare(
     metric: Metric | str,
     storage: Storage | str,
     index: VectorIndex | None,
+    fields: Mapping[str, FieldLike] | None,
     text_config: str,
     chunking: Chunking | None,
 ) -> tuple[CollectionConfig, Embedder | None]:
@@ -284,6 +318,7 @@ def _declare(
         name,
         VectorSpace.of(dimensions, metric, storage),
         index=index,
+        fields=check_fields(fields),
         text_config=text_config,
         chunking=chunking if chunking is not None else Chunking(),
         embedder=identity,

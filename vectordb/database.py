@@ -261,6 +261,23 @@ class Database:
             raise_translated(error, self.engine.url)
 
     @contextmanager
+    def reading(self) -> Iterator[PsycopgConnection]:
+        """Open a transaction for something that is read bit by bit, or use the one that `transaction` opened.
+
+        Raises:
+            DatabaseError: Or the subclass that fits.
+        """
+        current = self._transaction.get()
+        try:
+            if current is not None:
+                yield driver_connection(current)
+            else:
+                with begin(self.engine) as connection:
+                    yield driver_connection(connection)
+        except (psycopg.Error, DBAPIError) as error:
+            raise_translated(error, self.engine.url)
+
+    @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction that every call of `run` and `begin` in this context joins."""
         if self._transaction.get() is not None:

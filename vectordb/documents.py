@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple, overload
 from uuid import UUID
 
@@ -48,7 +48,8 @@ class Hit(NamedTuple):
         metadata: Of the document.
         score: High is near; see `vectordb.metrics.Metric.score` for its range.
         distance: pgvector's distance, low is near; None when no vector was compared.
-        vector_rank: Rank by the vector among the hits, from 1; None when found otherwise.
+        vector_rank: Rank by the vector among the hits, from 1, those of earlier pages included; None when found
+            otherwise.
     """
 
     document_id: str
@@ -64,13 +65,51 @@ class Hit(NamedTuple):
         return self._asdict()
 
 
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """How a search found its hits.
+
+    Attributes:
+        strategy: `exact` compared every row that matches, `plain` took candidates from the index once, `iterative`
+            went on along the index until enough rows matched.
+        reason: Why, in words.
+        estimated_matches: Chunks that match the filter, as estimated; None where nobody had to know.
+        estimated_rows: Chunks in the table, likewise.
+        candidates: Rows that HNSW was asked for at least; None where another way was taken.
+        hint: What would make the filter quicker, such as a field to declare; None where nothing would.
+        complete: False where more rows may match than were found: the scan limit of a forced `iterative` search, or
+            the 100,000 hits of a search for all that reach a score.
+    """
+
+    strategy: str
+    reason: str
+    estimated_matches: int | None = None
+    estimated_rows: int | None = None
+    candidates: int | None = None
+    hint: str | None = None
+    complete: bool = True
+
+    def incomplete(self) -> SearchPlan:
+        """Return the plan with the remark that more rows may match."""
+        return replace(self, complete=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON-ready values."""
+        return asdict(self)
+
+
 class Results(Sequence[Hit]):
-    """What one search found, best first. Prints as a short table."""
+    """What one search found, best first. Prints as a short table.
 
-    __slots__ = ("_hits",)
+    Attributes:
+        plan: How it was found; None where nobody says.
+    """
 
-    def __init__(self, hits: Sequence[Hit]) -> None:
+    __slots__ = ("_hits", "plan")
+
+    def __init__(self, hits: Sequence[Hit], plan: SearchPlan | None = None) -> None:
         self._hits = tuple(hits)
+        self.plan = plan
 
     def __len__(self) -> int:
         return len(self._hits)
@@ -83,7 +122,7 @@ class Results(Sequence[Hit]):
     @overload
     def __getitem__(self, index: slice) -> Results: ...
     def __getitem__(self, index: int | slice) -> Hit | Results:
-        return Results(self._hits[index]) if isinstance(index, slice) else self._hits[index]
+        return Results(self._hits[index], self.plan) if isinstance(index, slice) else self._hits[index]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Results) and self._hits == other._hits
@@ -105,6 +144,13 @@ class Results(Sequence[Hit]):
             f"{hit.score:7.4f}  {_clip(hit.document_id, width):<{width}}  {_clip(hit.content, 76 - width)}"
             for hit in self._hits
         )
+
+
+class Facet(NamedTuple):
+    """A value of a field, and how many documents have it."""
+
+    value: Any
+    documents: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@
     │   ├── InvalidName                    a collection, schema or index name
     │   ├── InvalidText                    NUL, lone surrogates, ids that are too long
     │   ├── InvalidMetadata                not JSON, NaN, nested too deep
-    │   └── DuplicateDocument              the same id twice in one call
+    │   ├── DuplicateDocument              the same id twice in one call
+    │   └── OutsideView                    a document that does not belong to the view in use
     ├── NotFound                           (LookupError)
     │   ├── CollectionNotFound
     │   └── DocumentNotFound
@@ -103,6 +104,15 @@ class InvalidMetadata(InvalidInput):
 
 class DuplicateDocument(InvalidInput):
     """The same document id occurs twice in one call; `id` names it."""
+
+
+class OutsideView(InvalidInput):
+    """A document does not belong to the view of the collection in use, or would leave it; nothing was written.
+
+    Attributes:
+        id: Of the document.
+        document: Its number in the input, from 0; absent where the id alone told.
+    """
 
 
 class NotFound(VectorDBError, LookupError):

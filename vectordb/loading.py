@@ -5,10 +5,11 @@ Rows are made one small piece at a time, while PostgreSQL takes in the piece bef
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,11 +17,13 @@ from vectordb import repository, vectors
 from vectordb.database import Database, PsycopgConnection
 from vectordb.documents import UpsertResult, content_hash
 from vectordb.errors import DuplicateDocument, InvalidInput, InvalidText, TransactionConflict
+from vectordb.fields import FieldType, check_metadata
 from vectordb.metrics import VectorSpace
 from vectordb.repository import ChunkRow, DocumentRow, DocumentState, WritePlan
 from vectordb.tables import Tables
 from vectordb.validation import MAX_ID_BYTES, check_id, check_text, metadata_json
 from vectordb.vectors import FloatMatrix
+from vectordb.views import View, refuse_outside
 
 # Documents per transaction where some may be stored already.
 _SLICE = 10_000
@@ -83,27 +86,25 @@ def check_batch(
     matrix: FloatMatrix,
     contents: Sequence[str] | None,
     metadata: Sequence[Mapping[str, Any]] | None,
+    *,
+    fields: Mapping[str, FieldType] | None = None,
+    view: View | None = None,
 ) -> VectorBatch:
     """Check what comes with vectors, and sort all by id.
 
     Raises:
-        InvalidInput: Numbers of entries differ, or the kind that fits: id, text, metadata.
+        InvalidInput: Numbers of entries differ, or the kind that fits: id, text, metadata, declared fields.
         DuplicateDocument: The same id twice.
+        OutsideView: A document does not belong to the view.
+        ConfigurationError: The view can only be read.
     """
     count = len(matrix)
-    given: dict[str, Any] = {"ids": ids, "contents": contents, "metadata": metadata}
-    for name, values in given.items():
-        if values is None and name != "ids":
-            continue
-        if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__getitem__"):
-            raise InvalidInput(f"{name} is a sequence with one entry for each vector, not {type(values).__name__}")
-        if len(values) != count:
-            raise InvalidInput(f"{name} has {len(values)} entries for {count} vectors; each vector needs one")
+    _check_lengths(count, ids=ids, contents=contents, metadata=metadata)
     checked = _check_ids(ids)
     texts = None if contents is None else _check_texts(contents)
-    json = None if metadata is None else [metadata_json(entry) for entry in metadata]
+    encoded = _check_metadata(checked, metadata, fields, view)
     if all(a < b for a, b in pairwise(checked)):
-        return VectorBatch(checked, texts, json, matrix)
+        return VectorBatch(checked, texts, encoded, matrix)
     order = sorted(range(count), key=checked.__getitem__)
     for here, after in pairwise(order):
         if checked[here] == checked[after]:
@@ -114,9 +115,19 @@ def check_batch(
     return VectorBatch(
         [checked[i] for i in order],
         None if texts is None else [texts[i] for i in order],
-        None if json is None else [json[i] for i in order],
+        None if encoded is None else [encoded[i] for i in order],
         matrix[order],
     )
+
+
+def _check_lengths(count: int, **given: Any) -> None:
+    for name, values in given.items():
+        if values is None and name != "ids":
+            continue
+        if isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__getitem__"):
+            raise InvalidInput(f"{name} is a sequence with one entry for each vector, not {type(values).__name__}")
+        if len(values) != count:
+            raise InvalidInput(f"{name} has {len(values)} entries for {count} vectors; each vector needs one")
 
 
 def _check_ids(ids: Sequence[str | int | UUID]) -> list[str]:
@@ -146,8 +157,39 @@ def _check_texts(contents: Sequence[str]) -> list[str]:
     return list(contents)
 
 
-def load_vectors(database: Database, tables: Tables, space: VectorSpace, batch: VectorBatch) -> UpsertResult:
-    """Upsert vectors: in one transaction while the collection is empty, else one for every 10,000."""
+def _check_metadata(
+    ids: list[str],
+    metadata: Sequence[Mapping[str, Any]] | None,
+    fields: Mapping[str, FieldType] | None,
+    view: View | None,
+) -> list[str] | None:
+    """Return metadata as JSON, completed by the view; None where nobody gave any."""
+    if view is None and (metadata is None or not fields):
+        return None if metadata is None else [metadata_json(entry) for entry in metadata]
+    if view is not None:
+        view.check_writable()
+    encoded: list[str] = []
+    for position, (id, entry) in enumerate(zip(ids, repeat({}) if metadata is None else metadata, strict=False)):
+        try:
+            text = metadata_json(entry if view is None else view.complete(entry))
+            stored = json.loads(text)
+            check_metadata(stored, fields or {})
+            if view is not None:
+                view.check(stored, {"id": id, "title": None, "uri": None})
+        except InvalidInput as error:
+            raise type(error)(f"document {position}: {error}", **{**error.facts, "document": position}) from None
+        encoded.append(text)
+    return encoded
+
+
+def load_vectors(
+    database: Database, tables: Tables, space: VectorSpace, batch: VectorBatch, *, view: View | None = None
+) -> UpsertResult:
+    """Upsert vectors: in one transaction while the collection is empty, else one for every 10,000.
+
+    Raises:
+        OutsideView: An id is that of a document outside the view; of its 10,000 nothing is written.
+    """
     if database.run(lambda connection: _fill(connection, tables, space, batch)):
         return UpsertResult(inserted=len(batch.ids), chunks=len(batch.ids))
     result = UpsertResult()
@@ -156,7 +198,7 @@ def load_vectors(database: Database, tables: Tables, space: VectorSpace, batch: 
         hashes: list[bytes] = []
         chunks = list(_chunks(part, space, hashes))
         rows = _Rows(list(_documents(part, hashes)), chunks)
-        result += _upsert(database, tables, rows)
+        result += _upsert(database, tables, rows, view)
     return result
 
 
@@ -188,13 +230,13 @@ def _documents(batch: VectorBatch, hashes: list[bytes]) -> Iterator[DocumentRow]
         yield DocumentRow(id, None, None, digest, metadata)
 
 
-def _upsert(database: Database, tables: Tables, rows: _Rows) -> UpsertResult:
+def _upsert(database: Database, tables: Tables, rows: _Rows, view: View | None) -> UpsertResult:
     result = UpsertResult()
     for attempt in range(_MOST_PLANS):
         # Documents that another writer got to first are locked the next time, so that it ends.
         lock = attempt > 0
         plan, overtaken = database.run(
-            lambda connection, rows=rows, lock=lock: _plan_and_write(connection, tables, rows, lock=lock)  # type: ignore[misc] # binds the loop's values
+            lambda connection, rows=rows, lock=lock: _plan_and_write(connection, tables, rows, view, lock=lock)  # type: ignore[misc] # binds the loop's values
         )
         written = plan.without(overtaken)
         result += UpsertResult(
@@ -210,12 +252,16 @@ def _upsert(database: Database, tables: Tables, rows: _Rows) -> UpsertResult:
 
 
 def _plan_and_write(
-    connection: PsycopgConnection, tables: Tables, rows: _Rows, *, lock: bool
+    connection: PsycopgConnection, tables: Tables, rows: _Rows, view: View | None, *, lock: bool
 ) -> tuple[WritePlan, set[str]]:
     """Make a plan and carry it out, with what is stored locked or not; also return which ids were overtaken."""
+    within = None if view is None else view.where
     with connection.transaction() if lock else nullcontext():
-        plan = _plan(repository.classify_documents(connection, tables, rows.documents, lock=lock), rows)
-        return plan, repository.write_documents(connection, tables, plan)
+        states = repository.classify_documents(connection, tables, rows.documents, lock=lock, within=within)
+        if view is not None:
+            refuse_outside(id for id, state in states.items() if state.outside)
+        plan = _plan(states, rows)
+        return plan, repository.write_documents(connection, tables, plan, within=within)
 
 
 def _plan(states: Mapping[str, DocumentState], rows: _Rows) -> WritePlan:

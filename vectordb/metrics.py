@@ -8,6 +8,7 @@ Source: pgvector README, sections "Querying", "HNSW", "IVFFlat" and "Reference".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,6 +46,15 @@ class Metric(StrEnum):
             1 / (1 + distance), 0 to 1. hamming: the share of equal bits. jaccard: 1 - distance.
         """
         return _SCORES[self](distance, dimensions)
+
+    def distance(self, score: float, dimensions: int) -> float:
+        """Turn a score into the distance that has it; the inverse of `score`.
+
+        Args:
+            score: On the metric's scale; beyond its range the distance is infinite or below any other.
+            dimensions: Of the collection.
+        """
+        return _DISTANCES[self](score, dimensions)
 
 
 class Storage(StrEnum):
@@ -87,6 +97,20 @@ _SCORES: dict[Metric, Callable[[float, int], float]] = {
     Metric.L1: lambda distance, _: 1.0 / (1.0 + distance),
     Metric.HAMMING: lambda distance, dimensions: 1.0 - distance / dimensions,
     Metric.JACCARD: lambda distance, _: 1.0 - distance,
+}
+
+
+def _from_share(score: float, _: int) -> float:
+    return 1.0 / score - 1.0 if score > 0 else math.inf
+
+
+_DISTANCES: dict[Metric, Callable[[float, int], float]] = {
+    Metric.COSINE: lambda score, _: 1.0 - score,
+    Metric.L2: _from_share,
+    Metric.INNER_PRODUCT: lambda score, _: -score,
+    Metric.L1: _from_share,
+    Metric.HAMMING: lambda score, dimensions: (1.0 - score) * dimensions,
+    Metric.JACCARD: lambda score, _: 1.0 - score,
 }
 
 _MAX_DIMENSIONS = {
@@ -198,6 +222,10 @@ class VectorSpace:
     def score(self, distance: float) -> float:
         """Turn a distance into a score, high is near; see `Metric.score`."""
         return self.metric.score(distance, self.dimensions)
+
+    def distance(self, score: float) -> float:
+        """Turn a score into the distance that has it; see `Metric.distance`."""
+        return self.metric.distance(score, self.dimensions)
 
 
 def _choice(kind: type[_E], value: str, name: str) -> _E:

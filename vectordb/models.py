@@ -8,6 +8,8 @@ builds the same pair for any other. The DDL that creates the tables comes from h
 from __future__ import annotations
 
 import datetime
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     DDL,
+    BigInteger,
+    Boolean,
+    Column,
     Computed,
     DateTime,
     ForeignKey,
@@ -22,15 +27,20 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     SmallInteger,
+    Table,
     Text,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable, ExecutableDDLElement
+from sqlalchemy.types import TypeEngine
 
 from vectordb.database import SCHEMA
+from vectordb.fields import FieldType, generation_expression
 from vectordb.indexes import VectorIndex
 from vectordb.metrics import VectorSpace
 from vectordb.vector_types import VectorColumn
@@ -48,6 +58,15 @@ _LARGEST_INLINE_VECTOR = 6_500
 # Keeps a tsvector below PostgreSQL's limit of 1 MB, whatever the text: of hyphenated words in an Asian script it holds
 # up to eight bytes a character, the whole and the parts.
 _INDEXED_CHARACTERS = 100_000
+_LONGEST_IDENTIFIER = 63
+# Floats are numeric, so that they compare as exactly as numbers in jsonb do.
+_FIELD_COLUMNS: dict[FieldType, TypeEngine[Any]] = {
+    FieldType.STR: Text(collation="C"),
+    FieldType.INT: BigInteger(),
+    FieldType.FLOAT: Numeric(),
+    FieldType.BOOL: Boolean(),
+    FieldType.DATETIME: DateTime(timezone=True),
+}
 
 
 class Base(DeclarativeBase):
@@ -71,6 +90,7 @@ class Collection(Base):
     text_config: Mapped[str] = mapped_column(Text)
     chunking: Mapped[dict[str, Any]] = mapped_column(JSONB)
     embedder: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    fields: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), sort_order=1)
     layout_version: Mapped[int] = mapped_column(SmallInteger)
     created_at: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
@@ -138,8 +158,8 @@ class CollectionModels:
     """The model classes of one collection.
 
     Attributes:
-        Document: Class of `DocumentMixin` with `chunks`.
-        Chunk: Class of `ChunkMixin` with `document_id`, `document`, `embedding` and `content_tsv`.
+        Document: Class of `DocumentMixin` with `chunks`, and the declared fields by their names.
+        Chunk: Class of `ChunkMixin` with `document_id`, `document`, `embedding`, `content_tsv`, and the same fields.
         metadata: Both tables and their indexes, nothing else.
     """
 
@@ -159,13 +179,20 @@ def vector_index_name(chunks_table: str, method: str) -> str:
     return f"{chunks_table}_embedding_{method}_idx"
 
 
+def iso_timestamp_function(schema: str | None) -> str:
+    """Return the quoted name of the SQL function that reads timestamps; without a schema the search_path finds it."""
+    return "iso_timestamp" if schema is None else f'"{schema}".iso_timestamp'
+
+
 def collection_models(
     name: str,
     space: VectorSpace,
     *,
     index: VectorIndex | None,
     text_config: str,
+    fields: Mapping[str, FieldType] | None = None,
     schema: str | None = SCHEMA,
+    iso_timestamp: str | None = None,
 ) -> CollectionModels:
     """Build the model classes of a collection, on a `MetaData` of their own.
 
@@ -174,7 +201,9 @@ def collection_models(
         space: Decides the embedding's type and the index's operator class.
         index: Over the embedding; None for none.
         text_config: Of the generated `content_tsv`, checked.
+        fields: Declared ones, checked; each becomes a generated column of both tables.
         schema: Where the tables live, checked; None leaves it to the search_path.
+        iso_timestamp: The SQL function, quoted; None is the one in `schema`.
     """
     documents_table, chunks_table = table_names(name)
 
@@ -211,9 +240,50 @@ def collection_models(
         def document(cls) -> Mapped[Any]:
             return relationship("Document", back_populates="chunks")
 
+    for model in (Document, Chunk):
+        for column in field_columns(fields or {}, iso_timestamp or iso_timestamp_function(schema)):
+            setattr(model, column.name, column)
+            field_index(column)
+        metadata_index(model.__table__)
     if index is not None:
         vector_index(Chunk.__table__.c.embedding, space, index)
     return CollectionModels(Document, Chunk, CollectionBase.metadata)
+
+
+def field_columns(fields: Mapping[str, FieldType], iso_timestamp: str) -> list[Column[Any]]:
+    """Declare the generated columns of declared fields, by name."""
+    return [
+        Column(
+            name,
+            _FIELD_COLUMNS[kind],
+            Computed(generation_expression(name, kind, iso_timestamp=iso_timestamp), persisted=True),
+        )
+        for name, kind in sorted(fields.items())
+    ]
+
+
+def field_index(column: Column[Any]) -> Index:
+    """Declare the index over a declared field's column, which stands in its table already."""
+    return Index(field_index_name(column.table.name, column.name), column)
+
+
+def field_index_name(table: str, field: str) -> str:
+    """Return the name of a field's index; where PostgreSQL would cut it off, a hash takes the place of its end."""
+    name = f"{table}_{field}_idx"
+    if len(name) <= _LONGEST_IDENTIFIER:
+        return name
+    end = f"_{hashlib.sha256(name.encode()).hexdigest()[:8]}_idx"
+    return name[: _LONGEST_IDENTIFIER - len(end)] + end
+
+
+def metadata_index(table: Any) -> Index:
+    """Declare the index that serves equality and `contains` of metadata that is not declared."""
+    return Index(
+        f"{table.name}_metadata_idx",
+        table.c.metadata,
+        postgresql_using="gin",
+        postgresql_ops={"metadata": "jsonb_path_ops"},
+    )
 
 
 def vector_index(column: Any, space: VectorSpace, index: VectorIndex) -> Index:
@@ -237,8 +307,14 @@ def create_statements(models: CollectionModels, space: VectorSpace) -> list[Exec
             f'ALTER TABLE "{chunks.schema}"."{chunks.name}" ALTER COLUMN embedding SET STORAGE PLAIN'
         )
         statements.append(plain)
-    statements.extend(CreateIndex(index) for index in sorted(chunks.indexes, key=lambda index: str(index.name)))
+    for table in models.metadata.sorted_tables:
+        statements.extend(CreateIndex(index) for index in sorted_indexes(table))
     return statements
+
+
+def sorted_indexes(table: Table) -> list[Index]:
+    """Return the indexes of a table by name."""
+    return sorted(table.indexes, key=lambda index: str(index.name))
 
 
 def drop_statements(models: CollectionModels) -> list[ExecutableDDLElement]:

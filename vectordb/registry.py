@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
@@ -12,13 +13,14 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 from vectordb.chunking import Chunking
 from vectordb.embedders import EmbedderIdentity
 from vectordb.errors import CollectionNotFound, ConfigurationError
+from vectordb.fields import FieldType, check_fields
 from vectordb.indexes import HNSW, VectorIndex, check_index, index_from_dict, index_to_dict
 from vectordb.metrics import Metric, Storage, VectorSpace
 from vectordb.models import Collection as CollectionRow
 from vectordb.models import table_names
 from vectordb.validation import check_name
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 DEFAULT_COLLECTION = "default"
 DEFAULT_INDEX = HNSW()
 
@@ -34,11 +36,12 @@ class CollectionConfig:
         text_config: PostgreSQL text search configuration, for example `english` or `simple`.
         chunking: How documents are cut.
         embedder: Identity of the embedder that fills it; None until one does.
+        fields: Keys of the metadata with a column of their own, name to type, as `check_fields` takes them.
         layout_version: Version of the tables' layout.
 
     Raises:
-        InvalidName: The name is not one that SQL can use without quotes.
-        ConfigurationError: pgvector cannot build such an index.
+        InvalidName: The name is not one that SQL can use without quotes, or a field's cannot be used.
+        ConfigurationError: pgvector cannot build such an index, or a field has an unknown type.
     """
 
     name: str
@@ -47,11 +50,14 @@ class CollectionConfig:
     text_config: str = "english"
     chunking: Chunking = field(default_factory=Chunking)
     embedder: EmbedderIdentity | None = None
+    # No part of the hash, which a mapping has none of.
+    fields: Mapping[str, FieldType] = field(default_factory=dict, hash=False)
     layout_version: int = LAYOUT_VERSION
 
     def __post_init__(self) -> None:
         check_name(self.name)
         check_name(self.text_config, "text search configuration")
+        object.__setattr__(self, "fields", MappingProxyType(check_fields(self.fields)))
         if not isinstance(self.chunking, Chunking):
             raise ConfigurationError(f"chunking is Chunking(...), not {self.chunking!r:.40}")
         if self.index is not None:
@@ -76,6 +82,7 @@ class CollectionConfig:
             "text_config": self.text_config,
             "chunking": self.chunking.to_dict(),
             "embedder": None if self.embedder is None else self.embedder.to_dict(),
+            "fields": {name: str(kind) for name, kind in self.fields.items()},
             "layout_version": self.layout_version,
         }
 
@@ -89,6 +96,7 @@ class CollectionConfig:
             text_config=row["text_config"],
             chunking=Chunking.from_dict(row["chunking"]),
             embedder=None if row["embedder"] is None else EmbedderIdentity.from_dict(row["embedder"]),
+            fields=row["fields"],
             layout_version=row["layout_version"],
         )
 
@@ -136,3 +144,9 @@ def set_index(connection: Connection, name: str, index: VectorIndex | None) -> N
     """Write which index a collection declares."""
     statement = update(CollectionRow).where(CollectionRow.name == name)
     connection.execute(statement.values(vector_index=index_to_dict(index)))
+
+
+def set_fields(connection: Connection, name: str, fields: Mapping[str, FieldType]) -> None:
+    """Write which fields a collection declares."""
+    statement = update(CollectionRow).where(CollectionRow.name == name)
+    connection.execute(statement.values(fields={field: str(kind) for field, kind in fields.items()}))

@@ -6,21 +6,26 @@ function works inside the caller's transaction and commits nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, text
-from sqlalchemy.schema import CreateIndex, ExecutableDDLElement
+from sqlalchemy import Connection, MetaData, Table, text
+from sqlalchemy.schema import CreateColumn, CreateIndex, ExecutableDDLElement
 
 from vectordb import registry
 from vectordb.errors import ConfigurationError
 from vectordb.extension import require_extension
+from vectordb.fields import FieldLike, FieldType, check_fields, generation_expression
 from vectordb.indexes import VectorIndex, check_index
 from vectordb.models import (
     CollectionModels,
     collection_models,
     create_statements,
     drop_statements,
+    field_columns,
+    field_index,
+    iso_timestamp_function,
+    sorted_indexes,
     table_names,
     vector_index,
     vector_index_name,
@@ -50,10 +55,16 @@ class IndexInfo:
     bytes: int
 
 
-def models_of(config: CollectionConfig, schema: str | None) -> CollectionModels:
+def models_of(config: CollectionConfig, schema: str | None, *, iso_timestamp: str | None = None) -> CollectionModels:
     """Build the model classes of a declared collection; without a schema the search_path finds its tables."""
     return collection_models(
-        config.name, config.space, index=config.index, text_config=config.text_config, schema=schema
+        config.name,
+        config.space,
+        index=config.index,
+        text_config=config.text_config,
+        fields=config.fields,
+        schema=schema,
+        iso_timestamp=iso_timestamp,
     )
 
 
@@ -64,7 +75,7 @@ def create_collection(connection: Connection, config: CollectionConfig, schema: 
         ConfigurationError: PostgreSQL has no such text search configuration.
         ExtensionError: pgvector is missing or too old.
     """
-    _check_text_config(connection, config.text_config)
+    check_text_config(connection, config.text_config)
     _execute(connection, create_statements(models_of(config, schema), config.space))
     registry.add_collection(connection, config)
 
@@ -91,6 +102,8 @@ def create_index(connection: Connection, config: CollectionConfig, index: Vector
     declared = vector_index(bare.Chunk.__table__.c.embedding, config.space, index)
     _execute(connection, [CreateIndex(declared)])
     registry.set_index(connection, config.name, index)
+    # An index is built over a freshly filled table, of which the planner knows nothing yet.
+    connection.execute(text(f"ANALYZE {', '.join(quote(schema, table) for table in table_names(config.name))}"))
     return changed
 
 
@@ -101,6 +114,104 @@ def drop_index(connection: Connection, config: CollectionConfig, schema: str) ->
         name = quote(schema, vector_index_name(chunks, method))
         connection.execute(text(f"DROP INDEX IF EXISTS {name}"))
     registry.set_index(connection, config.name, None)
+
+
+def add_fields(
+    connection: Connection, config: CollectionConfig, fields: Mapping[str, FieldLike], schema: str
+) -> CollectionConfig:
+    """Declare further fields: add their columns, filled from the metadata that is there, and index them.
+
+    PostgreSQL writes both tables and their indexes anew, while nobody can read them.
+
+    Returns:
+        The declaration with the new fields.
+
+    Raises:
+        ConfigurationError: A field is declared already, has an unknown type, or documents hold another type there.
+        InvalidName: A name that cannot be a column's, or is one of the tables' own.
+    """
+    added = check_fields(fields)
+    declared = [name for name in added if name in config.fields]
+    if declared:
+        raise ConfigurationError(f"the collection {config.name!r} has a field {declared[0]!r} already")
+    add_field_columns(connection, table_names(config.name), added, schema)
+    changed = replace(config, fields={**config.fields, **added})
+    registry.set_fields(connection, config.name, changed.fields)
+    return changed
+
+
+def add_field_columns(
+    connection: Connection, tables: tuple[str, str], fields: Mapping[str, FieldType], schema: str
+) -> None:
+    """Add the columns and indexes of fields to a pair of tables; the registry is the caller's.
+
+    Args:
+        connection: In a transaction.
+        tables: Of documents and of chunks.
+        fields: Checked.
+        schema: Of the tables.
+
+    Raises:
+        ConfigurationError: Documents hold another type there.
+    """
+    if not fields:
+        return
+    # Nothing may be written between the check and the change.
+    connection.execute(text(f"LOCK TABLE {', '.join(quote(schema, table) for table in tables)}"))
+    _check_rows(connection, quote(schema, tables[0]), fields, schema)
+    for name in tables:
+        table = Table(name, MetaData(), *field_columns(fields, iso_timestamp_function(schema)), schema=schema)
+        columns = [f"ADD COLUMN {CreateColumn(column).compile(dialect=connection.dialect)}" for column in table.columns]
+        connection.execute(text(f"ALTER TABLE {quote(schema, name)} {', '.join(columns)}"))
+        for column in table.columns:
+            field_index(column)
+        for index in sorted_indexes(table):
+            connection.execute(CreateIndex(index))
+
+
+def drop_fields(
+    connection: Connection, config: CollectionConfig, names: Iterable[str], schema: str
+) -> CollectionConfig:
+    """Take fields out of the declaration, with their columns and indexes; the metadata stays.
+
+    Returns:
+        The declaration without them.
+
+    Raises:
+        ConfigurationError: A field is not declared.
+    """
+    dropped = list(dict.fromkeys(names))
+    for name in dropped:
+        if name not in config.fields:
+            known = ", ".join(config.fields) or "none"
+            raise ConfigurationError(f"the collection {config.name!r} has no field {name!r:.60}; it has {known}")
+    if not dropped:
+        return config
+    for table in table_names(config.name):
+        columns = ", ".join(f"DROP COLUMN {quote(name)}" for name in dropped)
+        connection.execute(text(f"ALTER TABLE {quote(schema, table)} {columns}"))
+    changed = replace(config, fields={name: kind for name, kind in config.fields.items() if name not in dropped})
+    registry.set_fields(connection, config.name, changed.fields)
+    return changed
+
+
+def _check_rows(connection: Connection, documents: str, fields: Mapping[str, FieldType], schema: str) -> None:
+    """Check that every document's metadata has the fields' types."""
+    counts = []
+    for name, kind in fields.items():
+        expression = generation_expression(name, kind, iso_timestamp=iso_timestamp_function(schema))
+        counts.append(
+            f"count(*) FILTER (WHERE jsonb_typeof(metadata -> '{name}') <> 'null' AND ({expression}) IS NULL)"
+        )
+    found = connection.execute(text(f"SELECT {', '.join(counts)} FROM {documents}")).one()  # noqa: S608 - checked names
+    for (name, kind), count in zip(fields.items(), found, strict=True):
+        if count:
+            raise ConfigurationError(
+                f"the field {name!r} cannot be declared as {kind}: {count} documents have another type there, or a "
+                "value out of range; change those first, or declare another type",
+                field=name,
+                documents=count,
+            )
 
 
 def list_indexes(connection: Connection, config: CollectionConfig, schema: str) -> list[IndexInfo]:
@@ -141,7 +252,12 @@ def add_to_search_path(connection: Connection, schema: str) -> None:
     )
 
 
-def _check_text_config(connection: Connection, name: str) -> None:
+def check_text_config(connection: Connection, name: str) -> None:
+    """Check that PostgreSQL has a text search configuration.
+
+    Raises:
+        ConfigurationError: It has not.
+    """
     known = text("SELECT cfgname FROM pg_ts_config WHERE pg_ts_config_is_visible(oid) ORDER BY 1")
     names = list(connection.scalars(known))
     if name not in names:

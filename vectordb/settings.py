@@ -31,6 +31,7 @@ class Settings(BaseSettings):
         lists: IVFFlat clusters.
         text_config: PostgreSQL text search configuration.
         model: sentence-transformers model that fills the default collection.
+        fields: Declared fields, as `year:int,lang:str`; an upgrade from a version without them adds them, too.
 
     Raises:
         ConfigurationError: A value cannot be read; the message names the variable.
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     lists: int = 100
     text_config: str = "english"
     model: str | None = None
+    fields: str = ""
 
     def __init__(self, **values: Any) -> None:
         try:

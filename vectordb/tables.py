@@ -5,12 +5,15 @@ Every part comes from validated names or from the catalogue, and is quoted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from psycopg import sql
 
+from vectordb.fields import FieldType
 from vectordb.metrics import Storage, VectorSpace
-from vectordb.models import table_names
+from vectordb.models import iso_timestamp_function, table_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Tables:
         vector_type: Type of one embedding, quoted, with its schema.
         send: Function that returns an embedding in binary.
         element_oid: Oid of the type, as binary arrays name it.
+        iso_timestamp: Function that reads a timestamp from text, quoted, with the schema.
+        fields: Declared fields, each a column of both tables.
     """
 
     documents: str
@@ -34,9 +39,19 @@ class Tables:
     vector_type: str
     send: str
     element_oid: int
+    iso_timestamp: str
+    fields: Mapping[str, FieldType] = field(hash=False)
 
 
-def collection_tables(name: str, space: VectorSpace, *, schema: str, extension_schema: str, element_oid: int) -> Tables:
+def collection_tables(
+    name: str,
+    space: VectorSpace,
+    *,
+    schema: str,
+    extension_schema: str,
+    element_oid: int,
+    fields: Mapping[str, FieldType] | None = None,
+) -> Tables:
     """Return the names for a collection."""
     documents, chunks = table_names(name)
     type_schema = "pg_catalog" if space.storage is Storage.BIT else extension_schema
@@ -48,6 +63,8 @@ def collection_tables(name: str, space: VectorSpace, *, schema: str, extension_s
         vector_type=quote(type_schema, str(space.storage)),
         send=quote(type_schema, f"{space.storage}_send"),
         element_oid=element_oid,
+        iso_timestamp=iso_timestamp_function(schema),
+        fields=MappingProxyType(dict(fields or {})),
     )
 
 

@@ -7,6 +7,7 @@ as they were read; those that another writer got to first are planned again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,8 @@ from vectordb.database import Database, PsycopgConnection
 from vectordb.documents import DOCUMENT_FIELDS, Document, UpsertResult, content_hash, derived_id
 from vectordb.embedders import Embedder
 from vectordb.errors import DuplicateDocument, InvalidInput, TransactionConflict
+from vectordb.fields import FieldType, check_metadata
+from vectordb.filters import Filter
 from vectordb.metrics import VectorSpace
 from vectordb.repository import ChunkRow, ChunkUpdate, DocumentRow, DocumentState, StoredChunk, WritePlan
 from vectordb.tables import Tables
@@ -29,6 +32,7 @@ from vectordb.validation import (
     check_text,
     metadata_json,
 )
+from vectordb.views import View, refuse_outside
 
 DocumentLike = str | Document | Mapping[str, Any]
 Progress = Callable[[int, int], None]
@@ -66,23 +70,36 @@ def as_documents(documents: DocumentLike | Iterable[DocumentLike]) -> Sequence[D
     raise InvalidInput(f"documents are str, Document or mappings, one or many, not {type(documents).__name__}")
 
 
-def prepare_documents(documents: Iterable[DocumentLike], space: VectorSpace, *, start: int = 0) -> list[Prepared]:
+def prepare_documents(
+    documents: Iterable[DocumentLike],
+    space: VectorSpace,
+    *,
+    start: int = 0,
+    fields: Mapping[str, FieldType] | None = None,
+    view: View | None = None,
+) -> list[Prepared]:
     """Check documents and give ids to those that have none.
 
     Args:
         documents: To be stored.
         space: Of the collection's embeddings.
         start: Number of the first document in the user's input.
+        fields: Declared ones; metadata is checked for their types.
+        view: Completes the metadata; every document must belong to it.
 
     Raises:
         InvalidInput: Of the kind that fits; the message says which document, counted from 0.
         DuplicateDocument: The same id twice.
+        OutsideView: A document does not belong to the view.
+        ConfigurationError: The view can only be read.
     """
+    if view is not None:
+        view.check_writable()
     prepared: list[Prepared] = []
     seen: set[str] = set()
     for position, value in enumerate(documents, start):
         try:
-            document = _prepare(_document(value), space)
+            document = _prepare(_document(value), space, fields, view)
         except InvalidInput as error:
             raise type(error)(f"document {position}: {error}", **{**error.facts, "document": position}) from None
         if document.row.id in seen:
@@ -115,15 +132,22 @@ def _document(value: object) -> Document:
     return Document(**value)
 
 
-def _prepare(document: Document, space: VectorSpace) -> Prepared:
+def _prepare(
+    document: Document, space: VectorSpace, fields: Mapping[str, FieldType] | None, view: View | None
+) -> Prepared:
     content = check_text(document.content, "content")
     title = check_short_text(document.title, "the title", MAX_TITLE_BYTES)
     uri = check_short_text(document.uri, "the uri", MAX_URI_BYTES)
-    metadata = metadata_json(document.metadata)
+    metadata = metadata_json(document.metadata if view is None else view.complete(document.metadata))
     embedding = None
     if document.embedding is not None:
         embedding = vectors.encode(vectors.as_vector(document.embedding, space), space.storage)[0]
     id = derived_id(content, title, uri, metadata) if document.id is None else check_id(document.id)
+    if fields or view is not None:
+        stored = json.loads(metadata)
+        check_metadata(stored, fields or {})
+        if view is not None:
+            view.check(stored, {"id": id, "title": title, "uri": uri})
     return Prepared(DocumentRow(id, title, uri, content_hash(content, embedding or b""), metadata), content, embedding)
 
 
@@ -160,6 +184,10 @@ class Upsert:
         embedder: Returns the embedder; called when the first text needs one.
         chunker: Returns what cuts texts; called at the same moment.
         progress: Called with the texts embedded so far, and those known to need it.
+        view: What is stored outside it is never written over. A batch is then written as a whole or not at all.
+
+    Raises:
+        OutsideView: Of `run`; an id is that of a document outside the view.
     """
 
     database: Database
@@ -168,6 +196,7 @@ class Upsert:
     embedder: Callable[[], Embedder]
     chunker: Callable[[], Chunker]
     progress: Progress | None = None
+    view: View | None = None
     _done: int = 0
     _known: int = 0
 
@@ -198,7 +227,7 @@ class Upsert:
         """Read, plan and embed outside any transaction, then write."""
         states, stored = self.database.run(lambda connection: self._read(connection, batch, lock=False))
         plan, embedded = self._plan(batch, states, stored, embeddings)
-        overtaken = self.database.run(lambda connection: repository.write_documents(connection, self.tables, plan))
+        overtaken = self.database.run(lambda connection: self._write(connection, plan))
         return _Outcome(plan, overtaken, embedded)
 
     def _locked(self, batch: list[Prepared], embeddings: dict[bytes, bytes]) -> _Outcome:
@@ -207,16 +236,25 @@ class Upsert:
         def work(connection: PsycopgConnection) -> _Outcome:
             with connection.transaction():
                 plan, embedded = self._plan(batch, *self._read(connection, batch, lock=True), embeddings)
-                return _Outcome(plan, repository.write_documents(connection, self.tables, plan), embedded)
+                return _Outcome(plan, self._write(connection, plan), embedded)
 
         return self.database.run(work)
+
+    @property
+    def _within(self) -> Filter | None:
+        return None if self.view is None else self.view.where
+
+    def _write(self, connection: PsycopgConnection, plan: WritePlan) -> set[str]:
+        return repository.write_documents(connection, self.tables, plan, within=self._within)
 
     def _read(
         self, connection: PsycopgConnection, batch: list[Prepared], *, lock: bool
     ) -> tuple[dict[str, DocumentState], dict[str, list[StoredChunk]]]:
         """Return how the documents are stored, and the chunks of those with another text."""
         rows = [document.row for document in batch]
-        states = repository.classify_documents(connection, self.tables, rows, lock=lock)
+        states = repository.classify_documents(connection, self.tables, rows, lock=lock, within=self._within)
+        if self.view is not None:
+            refuse_outside(id for id, state in states.items() if state.outside)
         changed = {id: state.content_hash for id, state in states.items() if not state.same_content}
         return states, repository.stored_chunks(connection, self.tables, changed) if changed else {}
 

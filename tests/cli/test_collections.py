@@ -32,6 +32,14 @@ def test_create_takes_the_default_model(cli: CommandLine, db: VectorDB) -> None:
     assert db.collection("docs").config.index == IVFFlat(7)
 
 
+def test_create_declares_fields(cli: CommandLine, db: VectorDB) -> None:
+    options = ("--dimensions", "2", "--field", "year=int", "--field", "lang=str", "--json")
+    assert cli("collection", "create", "docs", *options).json["fields"] == {"lang": "str", "year": "int"}
+    assert db.collection("docs").config.fields == {"lang": "str", "year": "int"}
+    assert cli("collection", "show", "docs", "--json").json["fields"] == {"lang": "str", "year": "int"}
+    assert "fields: lang str, year int" in cli("collection", "show", "docs").out.splitlines()
+
+
 def test_create_without_an_index(cli: CommandLine, db: VectorDB) -> None:
     assert cli("collection", "create", "docs", "--dimensions", "2", "--index", "none").code == 0
     assert db.collection("docs").indexes() == []
@@ -48,6 +56,14 @@ def test_create_without_an_index(cli: CommandLine, db: VectorDB) -> None:
         (["docs", "--dimensions", "2", "--index", "none", "--m", "8"], 2, "--m does not go with --index none"),
         (["docs", "--dimensions", "2", "--m", "1"], 2, "m is a whole number from 2 to 100"),
         (["docs", "--chunk-size", "10", "--chunk-overlap", "10"], 2, "must be smaller"),
+        (
+            ["docs", "--dimensions", "2", "--field", "year"],
+            2,
+            "a field is written as NAME=TYPE, as in year=int, not as 'year'",
+        ),
+        (["docs", "--dimensions", "2", "--field", "year=integer"], 2, "one of str, int, float, bool, datetime"),
+        (["docs", "--dimensions", "2", "--field", "title=str"], 2, "cannot be named 'title'"),
+        (["docs", "--dimensions", "2", "--field", "a=int", "--field", "a=str"], 2, "the field a is given twice"),
     ],
 )
 def test_create_refuses(reader: CommandLine, arguments: list[str], code: int, message: str) -> None:
@@ -71,6 +87,7 @@ def test_show(reader: CommandLine) -> None:
     lines = reader("collection", "show", "points").out.splitlines()
     assert "documents: 3" in lines
     assert "chunks: what the embedder reads, overlap 0" in lines
+    assert "fields: none" in lines
     assert "tables: vectordb.points_documents, vectordb.points_chunks" in lines
 
 

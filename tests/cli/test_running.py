@@ -43,8 +43,9 @@ ALL = dict(commands())
 def test_the_commands_are_those_of_the_design() -> None:
     names = {" ".join(words) for words in ALL}
     assert names == {
-        "demo", "migrate", "upsert", "search", "get", "delete", "count",
+        "demo", "migrate", "upsert", "search", "get", "export", "patch", "delete", "count", "facets", "doctor",
         "collection create", "collection list", "collection show", "collection drop",
+        "field add", "field drop",
         "index create", "index drop", "index list",
         "server start", "server stop", "server status", "server url",
     }  # fmt: skip
@@ -86,7 +87,8 @@ def test_help_holds_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     [
         (["serch"], "error: No such command 'serch'. Did you mean 'search'?; see `vectordb --help`"),
         (["collection"], "error: Missing command; see `vectordb collection --help`"),
-        (["search"], "error: Missing argument 'query'; see `vectordb search --help`"),
+        (["get"], "error: Missing argument 'ID...'; see `vectordb get --help`"),
+        (["search"], "error: give a text to look for, or --like ID"),
         (["count", "--wher", "{}"], "error: No such option: --wher"),
         (["count", "extra"], "error: Got unexpected extra argument"),
         (["postgresql://me:topsecret@host/db"], "error: No such command 'postgresql://me:***@host/db'"),
@@ -103,10 +105,10 @@ def test_wrong_usage_is_one_line(arguments: list[str], message: str, capsys: pyt
 
 
 def test_wrong_usage_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert running.run(["search", "--json"]) == 2
+    assert running.run(["get", "--json"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    message = "Missing argument 'query'; see `vectordb search --help`"
+    message = "Missing argument 'ID...'; see `vectordb get --help`"
     assert json.loads(err) == {"error": {"type": "UsageError", "message": message, "retryable": False}}
 
 

@@ -32,9 +32,12 @@ def upgrade() -> None:
     op.create_collection(CollectionConfig("articles", space, index=None, text_config="simple"))
     op.create_vector_index("articles", IVFFlat(lists=2))
     op.create_vector_index("articles", HNSW(m=8, ef_construction=32))
+    op.add_fields("articles", {{"year": int, "seen": "datetime", "lang": str}})
+    op.drop_fields("articles", ["lang"])
 
 
 def downgrade() -> None:
+    op.drop_fields("articles", ["seen"])
     op.drop_vector_index("articles")
     op.drop_collection("articles")
 '''
@@ -70,6 +73,12 @@ def test_operations_run_in_a_revision_after_ours(database_url: str, beside: Conf
         "hnsw (embedding halfvec_l2_ops) WITH (m='8', ef_construction='32')",
     )
     command.check(beside)
+    for table in ("articles_documents", "articles_chunks"):
+        indexes = "SELECT indexname FROM pg_indexes WHERE tablename = %s AND indexdef LIKE '%%btree (%%e%%)'"
+        assert {name for (name,) in rows(database_url, indexes, table)} >= {f"{table}_year_idx", f"{table}_seen_idx"}
+    assert rows(database_url, "SELECT fields FROM vectordb.collections WHERE name = 'articles'") == [
+        ({"seen": "datetime", "year": "int"},)
+    ]
     assert rows(
         database_url,
         "SELECT metric, storage, dimensions, text_config, vector_index"
@@ -94,7 +103,10 @@ def test_operations_run_in_the_environment_of_an_application(database_url: str, 
     with vectordb.connect(database_url) as db:
         articles = db.collection("articles")
         assert [index.name for index in articles.indexes()] == ["articles_chunks_embedding_hnsw_idx"]
-        articles.upsert_vectors(["a"], np.ones((1, 6)))
+        articles.upsert_vectors(["a"], np.ones((1, 6)), metadata=[{"year": 2020, "seen": "2020-05-06"}])
+        assert rows(database_url, "SELECT year, seen::date::text FROM vectordb.articles_chunks") == [
+            (2020, "2020-05-06")
+        ]
         assert [hit.document_id for hit in articles.search(np.ones(6))] == ["a"]
         command.downgrade(config, "base")
         with pytest.raises(errors.CollectionNotFound):

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
-from vectordb import Collection, Document, F
-from vectordb.errors import DocumentNotFound, InvalidFilter, InvalidInput, InvalidText
+import vectordb
+from tests.store.support import rows
+from vectordb import Collection, Document, F, VectorDB
+from vectordb.errors import (
+    ConnectionFailed,
+    DatabaseError,
+    DocumentNotFound,
+    InvalidFilter,
+    InvalidInput,
+    InvalidText,
+)
+from vectordb.filters import And
 
 
 @pytest.fixture
@@ -136,20 +149,149 @@ def test_scan_of_documents_of_many_chunks(docs: Collection) -> None:
 
 
 def test_scan_while_others_write(points: Collection) -> None:
-    """What was there before and after is seen once; what comes behind the place of the scan is seen, too."""
-    points.upsert_vectors([f"m{n:04}" for n in range(1_500)], np.ones((1_500, 3)))
+    """The documents are those of the moment when the first was asked for."""
+    before = [f"m{n:04}" for n in range(2_500)]
+    points.upsert_vectors(before, np.ones((2_500, 3)), metadata=[{"version": 1}] * 2_500)
+    scan = points.scan()
+    points.upsert_vectors(["early"], np.ones((1, 3)), metadata=[{"version": 1}])
     seen = []
-    for document in points.scan():
-        seen.append(document.id)
-        if len(seen) == 500:
-            points.upsert_vectors(["a", "z"], np.ones((2, 3)))
-            points.delete("m1400")
-    assert seen == [*(f"m{n:04}" for n in range(1_500) if n != 1_400), "z"]
+    for document in scan:
+        seen.append(document)
+        if len(seen) == 5:
+            points.upsert_vectors(["a", "z", "m1400"], np.ones((3, 3)), metadata=[{"version": 2}] * 3)
+            points.patch_metadata({"version": 2}, where=F("id") > "m2000")
+            points.delete(where=F("id").between("m1500", "m1600"))
+    assert ids(seen) == sorted([*before, "early"])
+    assert {document.metadata["version"] for document in seen} == {1}
+    assert points.count() == 2_500 + 1 + 2 - 101
 
 
-def test_a_scan_that_is_given_up_holds_nothing(points: Collection) -> None:
+_IN_TRANSACTION = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+)
+
+
+def test_a_scan_is_read_through_a_cursor_bit_by_bit(points: Collection, home: VectorDB) -> None:
+    points.upsert_vectors(range(2_500), np.ones((2_500, 3)))
+    with home.transaction():
+        scan = points.scan()
+        assert rows_within(home) == []
+        next(scan)
+        assert len(rows_within(home)) == 1
+        for _ in range(1_800):
+            next(scan)
+        assert len(rows_within(home)) == 1
+        assert len(list(scan)) == 699
+        assert rows_within(home) == []
+
+
+def rows_within(db: VectorDB) -> list[Any]:
+    """Return the server-side cursors of the open transaction."""
+    with db._database.begin() as connection:
+        found = connection.exec_driver_sql("SELECT name FROM pg_cursors WHERE name LIKE 'vectordb%%'").fetchall()
+    return list(found)
+
+
+@pytest.mark.parametrize("end", ["close", "break", "exception", "garbage"])
+def test_a_scan_that_is_given_up_holds_nothing(points: Collection, home: VectorDB, end: str) -> None:
+    points.upsert_vectors(range(1_500), np.ones((1_500, 3)))
+    [before] = rows(home, _IN_TRANSACTION)
+    scan = points.scan()
+    next(scan)
+    assert rows(home, _IN_TRANSACTION) == [(before[0] + 1,)]
+    if end == "close":
+        scan.close()  # type: ignore[attr-defined] # it is a generator
+    elif end == "exception":
+        with pytest.raises(RuntimeError), contextlib.closing(scan):  # type: ignore[type-var] # it is a generator
+            for _ in scan:
+                raise RuntimeError
+    else:
+        for _ in scan:
+            break
+        del scan
+        gc.collect()
+    assert rows(home, _IN_TRANSACTION) == [before]
+    assert points.delete(range(1_500)) == 1_500
+
+
+def test_two_scans_at_once(points: Collection, home: VectorDB) -> None:
+    points.upsert_vectors(range(1_200), np.ones((1_200, 3)))
+    for within in (False, True):
+        with home.transaction() if within else contextlib.nullcontext():
+            pairs = list(zip(points.scan(), points.scan(F("id") != "none"), strict=True))
+            assert len(pairs) == 1_200
+            assert all(one == other for one, other in pairs)
+            for document in points.scan(F("id").in_(["5", "6"])):
+                assert ids(points.scan(F("id") == str(document.id))) == [document.id]
+
+
+def test_writing_within_the_loop_of_a_scan(points: Collection, home: VectorDB) -> None:
+    points.upsert_vectors(range(1_500), np.ones((1_500, 3)))
+    for within in (False, True):
+        with home.transaction() if within else contextlib.nullcontext():
+            count = 0
+            for document in points.scan():
+                if count % 100 == 0:
+                    points.patch_metadata({"seen": within}, ids=document.id)
+                    assert points.search([1, 2, 3], where=F("seen") == within)
+                count += 1
+        assert count == 1_500
+        assert points.count(F("seen") == within) == 15
+
+
+def test_a_scan_that_outlives_its_transaction_is_an_error(points: Collection, home: VectorDB) -> None:
+    points.upsert_vectors(range(1_500), np.ones((1_500, 3)))
+    with home.transaction():
+        scan = points.scan()
+        next(scan)
+    with pytest.raises(DatabaseError):
+        list(scan)
+    assert points.count() == 1_500
+    with home.transaction():
+        assert points.count() == 1_500
+
+
+def test_a_scan_begun_before_a_transaction_goes_on_within_and_after(points: Collection, home: VectorDB) -> None:
     points.upsert_vectors(range(1_500), np.ones((1_500, 3)))
     scan = points.scan()
     next(scan)
-    assert points.delete(range(1_500)) == 1_500
-    assert len(list(scan)) == 999, "the page that was read already"
+    with home.transaction():
+        points.delete(range(700))
+        for _ in range(1_000):
+            next(scan)
+    assert len(list(scan)) == 499
+    assert points.count() == 800
+
+
+def test_a_scan_with_an_engine_of_a_single_connection(home_url: str, points: Collection) -> None:
+    """The scan has it; what is called meanwhile waits in vain, unless all is one transaction."""
+    points.upsert_vectors(range(1_500), np.ones((1_500, 3)))
+    url = sa.make_url(home_url).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(url, pool_size=1, max_overflow=0, pool_timeout=0.2)
+    db = vectordb.connect(engine)
+    single = db.collection(points.name)
+    assert len(list(single.scan())) == 1_500
+    for _ in single.scan():
+        with pytest.raises(ConnectionFailed):
+            single.count()
+        break
+    gc.collect()
+    assert single.count() == 1_500
+    with db.transaction():
+        for document in single.scan(F("id") == "7"):
+            assert single.get(str(document.id)) == document
+            assert single.count() == 1_500
+    engine.dispose()
+
+
+def test_a_filter_is_checked_before_the_first_document_is_asked_for(points: Collection) -> None:
+    with pytest.raises(InvalidFilter):
+        points.scan({"n": {"bigger": 1}})
+
+
+@pytest.mark.parametrize("where", [{}, And(())], ids=repr)
+def test_a_filter_that_leaves_everything_over_deletes_nothing(filled: Collection, where: Any) -> None:
+    with pytest.raises(InvalidInput, match="delete needs ids or where"):
+        filled.delete(where=where)
+    assert filled.count() == 10
+    assert filled.delete([1], where=where) == 1

@@ -6,6 +6,7 @@ the number of round trips.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import Counter
@@ -22,7 +23,7 @@ import vectordb
 from tests.support import HashedEmbedder
 from vectordb import Collection, Document, F, VectorDB
 
-RoundTrips = Callable[[Callable[[], Any]], int]
+RoundTrips = Callable[..., int]
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def single(home_url: str) -> Iterator[VectorDB]:
 def round_trips(single: VectorDB, tmp_path: Path) -> RoundTrips:
     """Counts the round trips of a call; it was made before, so that its statements are prepared."""
 
-    def count(call: Callable[[], Any]) -> int:
-        with single.engine.connect() as connection:
+    def count(call: Callable[[], Any], within: sa.Connection | None = None) -> int:
+        with contextlib.nullcontext(within) if within is not None else single.engine.connect() as connection:
             driver = connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)
         trace = os.open(tmp_path / "trace", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
@@ -79,6 +80,13 @@ def filled(single: VectorDB, docs: Collection, embedder: HashedEmbedder) -> Coll
         lambda docs: docs.search(np.ones(16, dtype=np.float32)),
         lambda docs: docs.search("text", exact=True),
         lambda docs: docs.search("text", where=F("n") == 3, min_score=0.1),
+        lambda docs: docs.search("text", limit=None, min_score=0.1),
+        lambda docs: docs.search_many(["text", "long"]),
+        lambda docs: docs.search_many([np.ones(16, dtype=np.float32)] * 100),
+        lambda docs: docs.search_many(["text", "long"], exact=True),
+        lambda docs: docs.search_many(["text", "long"], where=F("n") == 3),
+        lambda docs: docs.facets("n"),
+        lambda docs: docs.facets("n", where=F("n") == 3),
         lambda docs: docs.get("3"),
         lambda docs: docs.get([3, 4, "missing"]),
         lambda docs: docs.vectors([3, 4]),
@@ -86,13 +94,19 @@ def filled(single: VectorDB, docs: Collection, embedder: HashedEmbedder) -> Coll
         lambda docs: docs.count(F("n") == 3),
         lambda docs: docs.delete("missing"),
         lambda docs: docs.delete(where=F("n") == -1),
-        lambda docs: list(docs.scan()),
     ],
     ids=[
         "search by text",
         "search by vector",
         "exact",
         "filtered",
+        "range",
+        "many",
+        "a hundred",
+        "many exact",
+        "many filtered",
+        "facets",
+        "facets filtered",
         "get one",
         "get many",
         "vectors",
@@ -100,11 +114,42 @@ def filled(single: VectorDB, docs: Collection, embedder: HashedEmbedder) -> Coll
         "count filtered",
         "delete",
         "delete filtered",
-        "scan",
     ],
 )
 def test_one(filled: Collection, round_trips: RoundTrips, call: Callable[[Collection], Any]) -> None:
+    """A filter that was just planned is not planned again."""
+    call(filled)
     assert round_trips(lambda: call(filled)) == 1
+
+
+def test_a_new_filter(filled: Collection, single: VectorDB, round_trips: RoundTrips) -> None:
+    """At most three round trips to plan it: the size of the table, what PostgreSQL expects, a sample."""
+    filled.upsert_vectors([f"v{n}" for n in range(4_000)], np.ones((4_000, 16)), metadata=[{"n": n} for n in range(4_000)])
+    for way in (filled, single.collection(filled.name)):
+        assert round_trips(lambda way=way: way.search("text", where=F("n") == 77)) <= 4
+        assert round_trips(lambda way=way: way.search("text", where=F("n") == 77)) == 1
+        assert round_trips(lambda way=way: way.search("text", where=F("n") == 78)) <= 4
+        assert round_trips(lambda way=way: way.search_many(["text"] * 20, where=F("n") < 3_000)) <= 4
+        assert round_trips(lambda way=way: way.search_many(["text"] * 20, where=F("n") < 3_000)) == 1
+
+
+def test_more_than_there_is(filled: Collection, round_trips: RoundTrips) -> None:
+    """Once more, to count; for many queries together."""
+    assert round_trips(lambda: filled.search("text", limit=5_000)) == 2
+    assert round_trips(lambda: filled.search_many(["text"] * 20, limit=5_000)) == 2
+
+
+def test_scan(filled: Collection, single: VectorDB, round_trips: RoundTrips) -> None:
+    """As documented: one for every 1,000 chunks, and 6, or 3 within a transaction."""
+    chunks = filled.count()
+    assert round_trips(lambda: list(filled.scan())) <= chunks // 1_000 + 1 + 6
+    with single.transaction() as connection:
+        assert round_trips(lambda: list(filled.scan()), connection) <= chunks // 1_000 + 1 + 3
+
+
+def test_patch_metadata(filled: Collection, round_trips: RoundTrips) -> None:
+    assert round_trips(lambda: filled.patch_metadata({"a": 1}, where=F("n") == -1)) <= 3
+    assert round_trips(lambda: filled.patch_metadata({"a": 1}, where=F("n") < 10)) <= 4
 
 
 def test_open_a_collection(filled: Collection, single: VectorDB, round_trips: RoundTrips) -> None:

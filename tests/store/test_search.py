@@ -125,7 +125,6 @@ def test_another_number_of_dimensions(points: Collection, dimensions: int, *, fi
         [1e-30, 0, 0],
         [3e38, 3e38, 0],
         [1e39, 0, 0],
-        None,
         5,
         2.5,
         b"abc",
@@ -222,7 +221,7 @@ def test_options_out_of_range(filled: Collection, options: dict[str, Any]) -> No
     assert len(filled.search("cats")) == 3
 
 
-@pytest.mark.parametrize("where", ["n = 1", 5, [F("n") == 1], F("n"), {"n": [1]}, {"n": {"in": [1]}}, {"n\x00": 1}])
+@pytest.mark.parametrize("where", ["n = 1", 5, [F("n") == 1], F("n"), {"n": [1]}, {"n": {"in": []}}, {"n\x00": 1}])
 def test_filters_that_are_none(filled: Collection, where: Any) -> None:
     with pytest.raises(InvalidFilter):
         filled.search("cats", where=where)
@@ -270,12 +269,13 @@ def test_hostile_ids_names_and_values_touch_nothing_else(docs: Collection, home:
     ]
     docs.upsert([Document(text, text, title=text, uri=text, metadata={text: text}) for text in attacks])
     for text in attacks:
+        key = json.dumps(text)
         assert docs.get(text) == Document(text, text, title=text, uri=text, metadata={text: text})
-        assert [document.id for document in docs.scan(where=F(text) == text)] == [text]
-        assert [hit.document_id for hit in docs.search(text, where={text: {">=": text, "<=": text}})] == [text]
-        assert docs.count({text: {"!=": text}}) == len(attacks) - 1
+        assert [document.id for document in docs.scan(where=F([text]) == text)] == [text]
+        assert [hit.document_id for hit in docs.search(text, where={key: {">=": text, "<=": text}})] == [text]
+        assert docs.count({key: {"!=": text}}) == len(attacks) - 1
         assert list(docs.vectors(text)) == [text]
     for text in attacks:
-        assert docs.delete(text, where={text: text}) == 1
+        assert docs.delete(text, where={json.dumps(text): text}) == 1
     assert docs.count() == 0
     assert rows(home, "SELECT count(*) FROM pg_class") == rows_before

@@ -19,7 +19,8 @@ from tests.store.support import rows, unit_vectors, with_setting
 from vectordb import HNSW, Collection, F, Filter, IVFFlat, Results, VectorDB
 from vectordb.database import open_engine
 from vectordb.errors import SchemaError
-from vectordb.search.statements import SearchOptions, Statement, search_statement
+from vectordb.search.planning import EXACT, Access, Strategy
+from vectordb.search.statements import Shape, Statement, search_statement, unfiltered_access
 from vectordb.vector_types import BinaryParameter
 from vectordb.vectors import encode_query
 
@@ -60,9 +61,20 @@ def one_connection(url: str) -> Iterator[VectorDB]:
     engine.dispose()
 
 
-def statement(docs: Collection, where: Filter | None = None, **options: Any) -> Statement:
-    index = docs.config.index
-    return search_statement(docs._tables, None if index is None else index.method, SearchOptions(**options), where)
+def statement(
+    docs: Collection,
+    where: Filter | None = None,
+    *,
+    limit: int = 10,
+    ef_search: int | None = None,
+    exact: bool = False,
+) -> Statement:
+    """Return the statement of a search through the index, whatever the filter, or of an exact one."""
+    method = None if exact or docs.config.index is None else docs.config.index.method
+    access = EXACT if method is None else unfiltered_access(method, limit, ef_search)
+    if where is not None and method is not None:
+        access = Access(Strategy.ITERATIVE, method, access.candidates, filtered=True)
+    return search_statement(docs._tables, access, Shape(limit), where)
 
 
 def run(connection: psycopg.Connection[Any], docs: Collection, search: Statement, query: Any, prefix: str = "") -> Any:
@@ -264,6 +276,7 @@ def settings(db: VectorDB) -> list[tuple[Any, ...]]:
         "hnsw.ef_search",
         "hnsw.iterative_scan",
         "hnsw.max_scan_tuples",
+        "hnsw.scan_mem_multiplier",
         "ivfflat.probes",
         "ivfflat.iterative_scan",
     ]
@@ -279,6 +292,10 @@ def test_settings_do_not_leak(one_connection: VectorDB, index: HNSW | IVFFlat) -
     before = settings(db)
     for options in ({"ef_search": 321}, {"limit": 3_000}, {"where": F("a") == 1}, {"limit": 3_000, "ef_search": 500}):
         docs.search([1, 0, 0], **options)
+        assert settings(db) == before
+        docs.search([1, 0, 0], **options | {"where": F("a").missing(), "strategy": "iterative"})
+        assert settings(db) == before
+        docs.search_many([[1, 0, 0]] * 3, **options)
         assert settings(db) == before
     with db.transaction() as connection:
         docs.search([1, 0, 0], ef_search=321)

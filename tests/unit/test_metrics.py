@@ -134,3 +134,28 @@ def test_score_of_a_cosine_distance_is_the_cosine(vectors: Any) -> None:
 def test_a_low_distance_is_a_high_score(metric: Metric, near: float, far: float) -> None:
     near, far = sorted((near, far))
     assert metric.score(near, 8) >= metric.score(far, 8)
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+@given(distance=st.floats(0, 1e6))
+def test_a_score_leads_back_to_its_distance(metric: Metric, distance: float) -> None:
+    if metric in (Metric.COSINE, Metric.JACCARD):
+        distance = distance % 2
+    elif metric is Metric.HAMMING:
+        distance = float(round(distance) % 9)
+    elif metric is Metric.INNER_PRODUCT:
+        distance -= 5e5
+    assert math.isclose(metric.distance(metric.score(distance, 8), 8), distance, rel_tol=1e-9, abs_tol=1e-6)
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+@given(one=st.floats(allow_nan=False), other=st.floats(allow_nan=False))
+def test_the_higher_score_is_the_nearer(metric: Metric, one: float, other: float) -> None:
+    low, high = sorted([one, other])
+    assert metric.distance(low, 8) >= metric.distance(high, 8)
+
+
+@pytest.mark.parametrize("metric", [Metric.L2, Metric.L1])
+def test_every_distance_reaches_a_score_of_zero(metric: Metric) -> None:
+    for score in (0, 0.0, -0.0, -1, -math.inf, 5e-324):
+        assert metric.distance(score, 8) == math.inf

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vectordb.cli import collections, demo, documents, indexes, migrate, search, server
+from vectordb.cli import collections, demo, doctor, documents, fields, indexes, migrate, search, server
 from vectordb.cli.output import print_line
 
 app = typer.Typer(
@@ -19,7 +19,9 @@ app.add_typer(demo.app)
 app.add_typer(migrate.app)
 app.add_typer(documents.app)
 app.add_typer(search.app)
+app.add_typer(doctor.app)
 app.add_typer(collections.app, name="collection", help="Create, list, show and drop collections.")
+app.add_typer(fields.app, name="field", help="Declare keys of the metadata: a type, a column and an index.")
 app.add_typer(indexes.app, name="index", help="Build, drop and list the indexes over embeddings.")
 app.add_typer(server.app, name="server", help="Start and stop the embedded PostgreSQL.")
 

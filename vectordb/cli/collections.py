@@ -8,7 +8,7 @@ import typer
 
 from vectordb.cli import options
 from vectordb.cli.database import confirm, open_collection, open_database
-from vectordb.cli.options import given, vector_index
+from vectordb.cli.options import declared_fields, given, vector_index
 from vectordb.cli.output import print_fields, print_json, print_line, print_table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ app = typer.Typer()
 Name = Annotated[str, typer.Argument(help="Of the collection: lower-case letters, digits and underscores.")]
 
 
-@app.command(epilog="Example: vectordb collection create articles --metric cosine --m 24")
+@app.command(epilog="Example: vectordb collection create articles --m 24 --field year=int --field lang=str")
 def create(
     name: Name,
     model: options.Model = None,
@@ -30,6 +30,7 @@ def create(
     m: options.M = None,
     ef_construction: options.EfConstruction = None,
     lists: options.Lists = None,
+    field: options.Fields = None,
     text_config: options.TextConfig = None,
     chunk_size: Annotated[
         int | None, typer.Option("--chunk-size", help="Most tokens per chunk. Default: the model's limit.")
@@ -46,6 +47,7 @@ def create(
 
     chosen = given(embedder=model, dimensions=dimensions, metric=metric, storage=storage, text_config=text_config)
     chosen["index"] = vector_index(index, m=m, ef_construction=ef_construction, lists=lists)
+    chosen["fields"] = declared_fields(field)
     chosen["chunking"] = Chunking(**given(size=chunk_size, overlap=chunk_overlap))
     with open_database(url, path) as db:
         described = _describe(db.create_collection(name, **chosen))
@@ -83,6 +85,7 @@ def show(name: Name, url: options.Url = None, path: options.DataPath = None, as_
             "documents": described["documents"],
             "embeddings": _space(described),
             "index": _index(described),
+            "fields": ", ".join(f"{field} {kind}" for field, kind in described["fields"].items()) or "none",
             "embedder": _embedder(described),
             "chunks": f"{size}, overlap {chunking['overlap']}",
             "text search": described["text_config"],

@@ -1,4 +1,4 @@
-"""Documents from the command line, a file or stdin, one after the other."""
+"""What is read as JSON or text: documents from the command line, a file or stdin, one after the other; an object."""
 
 from __future__ import annotations
 
@@ -51,6 +51,21 @@ def read_documents(
     with _open(file) as source:
         known = file_format or _SUFFIXES.get(Path(file).suffix.lower())
         yield _documents(source, "stdin" if file == "-" else file, known)
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """Return the JSON object that an argument holds.
+
+    Raises:
+        InvalidInput: It holds none.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidInput("""metadata is written as a JSON object, as in '{"lang": "en"}'""")
+    return value
 
 
 @contextmanager

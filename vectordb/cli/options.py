@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from vectordb.errors import ConfigurationError, InvalidFilter
 from vectordb.indexes import HNSW, IVFFlat, VectorIndex
 from vectordb.metrics import Metric, Storage
+
+if TYPE_CHECKING:
+    from vectordb import Filter
 
 DEFAULT_COLLECTION = "default"
 
@@ -40,7 +43,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CollectionName = Annotated[str, typer.Option("--collection", "-c", metavar="NAME", help="Collection to use.")]
 Where = Annotated[
     str | None,
-    typer.Option("--where", metavar="JSON", help='Only documents with such metadata, as {"year": {">=": 2020}}.'),
+    typer.Option(
+        "--where",
+        metavar="FILTER",
+        help='Only documents that match, as in \'year >= 2020 and lang in ("en", "de")\'; or the same as JSON, '
+        'as in \'{"year": {">=": 2020}}\'.',
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -59,6 +67,17 @@ EfConstruction = Annotated[
 Lists = Annotated[int | None, typer.Option("--lists", help="IVFFlat: clusters. Default: 100.")]
 TextConfig = Annotated[
     str | None, typer.Option("--text-config", help="Text search configuration of PostgreSQL. Default: english.")
+]
+
+
+Fields = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--field",
+        metavar="NAME=TYPE",
+        help="Key of the metadata to give a column and an index, as year=int. Types: str, int, float, bool, datetime. "
+        "May be given several times.",
+    ),
 ]
 
 
@@ -92,19 +111,60 @@ def vector_index(method: IndexMethod | None, **parameters: int | None) -> Vector
     return HNSW(**chosen) if method is IndexMethod.HNSW else IVFFlat(**chosen)
 
 
-def parse_where(value: str | None) -> dict[str, Any] | None:
-    """Return a filter as `where=` takes it.
+def declared_fields(values: list[str] | None) -> dict[str, str] | None:
+    """Return fields as `fields=` takes them; the library knows the types.
 
     Raises:
-        InvalidFilter: Not a JSON object.
+        ConfigurationError: Not NAME=TYPE, or a name twice.
+    """
+    fields: dict[str, str] = {}
+    for value in values or []:
+        name, separator, kind = value.partition("=")
+        if not separator:
+            raise ConfigurationError(f"a field is written as NAME=TYPE, as in year=int, not as {value[:40]!r}")
+        if name in fields:
+            raise ConfigurationError(f"the field {name[:40]} is given twice")
+        fields[name] = kind
+    return fields or None
+
+
+def parse_where(value: str | None) -> Filter | None:
+    """Return the filter that a text stands for: JSON where it begins with a brace, else the text form.
+
+    Raises:
+        InvalidFilter: Of neither grammar; `position` counts characters from 0 where one can be named.
     """
     if value is None:
         return None
-    example = 'as in --where \'{"lang": "en", "year": {">=": 2020}}\''
+    from vectordb.filters import parse, parse_text
+
+    return parse(_read_object(value)) if value.lstrip().startswith("{") else parse_text(value)
+
+
+def _read_object(text: str) -> dict[str, Any]:
     try:
-        where = json.loads(value)
-    except (ValueError, RecursionError):
-        raise InvalidFilter(f"--where is not JSON; write it {example}", path="") from None
-    if not isinstance(where, dict):
-        raise InvalidFilter(f"--where is a JSON object, {example}", path="")
-    return where
+        found: dict[str, Any] = json.loads(text, object_pairs_hook=_without_duplicates)
+    except json.JSONDecodeError as error:
+        _refuse(f"at character {error.pos} of the filter there is no JSON ({error.msg})", position=error.pos)
+    except RecursionError:
+        _refuse("the filter is nested too deep")
+    except InvalidFilter:
+        raise
+    except ValueError:
+        _refuse("a number in the filter has too many digits")
+    return found
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; of a key that stands in it twice, JSON would drop the first condition without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        _refuse(f"the key {twice[:60]!r} stands twice in one object of the filter")
+    return found
+
+
+def _refuse(what: str, **facts: Any) -> NoReturn:
+    example = """'year >= 2020' or '{"year": {">=": 2020}}'"""
+    raise InvalidFilter(f"{what}; write it as in --where {example}", path="", **facts) from None

@@ -1,55 +1,133 @@
-"""`vectordb search`: the passages nearest to a question."""
+"""`vectordb search`: the passages nearest to a question, or to documents."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vectordb.cli import options
 from vectordb.cli.database import open_collection
 from vectordb.cli.options import parse_where
-from vectordb.cli.output import print_json, print_table
+from vectordb.cli.output import print_fields, print_json, print_line, print_note, print_table
 from vectordb.cli.progress import waiting
-from vectordb.errors import InvalidVector
+from vectordb.errors import InvalidInput, InvalidVector
+
+if TYPE_CHECKING:
+    from vectordb import Results
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: vectordb search 'happy animals' -k 3 --collection articles")
+class Strategy(StrEnum):
+    """How to search, whatever the filter."""
+
+    EXACT = "exact"
+    ITERATIVE = "iterative"
+
+
+class Group(StrEnum):
+    """What hits are put together by."""
+
+    DOCUMENT = "document"
+
+
+@app.command(epilog="""Example: vectordb search 'happy animals' -k 3 --where 'lang = "en"' --collection articles""")
 def search(
-    query: Annotated[str, typer.Argument(help="What to look for.")],
-    limit: Annotated[int, typer.Option("--limit", "-k", help="Most hits.")] = 10,
+    query: Annotated[str | None, typer.Argument(help="What to look for. May be left out with --like.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-k", help="Most hits, or documents with --group-by.")] = 10,
+    offset: Annotated[int, typer.Option("--offset", help="Hits to leave out first, for later pages.")] = 0,
     where: options.Where = None,
     min_score: Annotated[float | None, typer.Option("--min-score", help="Leave out hits below this score.")] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--like", metavar="ID", help="Find more of the kind of this document. May be given several times."
+        ),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option("--unlike", metavar="ID", help="Keep away from this document. May be given several times."),
+    ] = None,
+    group_by: Annotated[Group | None, typer.Option("--group-by", help="Show the best hits of each document.")] = None,
+    per_group: Annotated[int, typer.Option("--per-group", help="With --group-by: most hits of a document.")] = 1,
+    diversity: Annotated[
+        float | None, typer.Option("--diversity", help="0 to 1: prefer hits unlike those before to nearer ones.")
+    ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Compare every row instead of using the index.")] = False,
+    strategy: Annotated[
+        Strategy | None, typer.Option("--strategy", help="Search so, whatever the filter. Default: the cheapest way.")
+    ] = None,
     ef_search: Annotated[
-        int | None, typer.Option("--ef-search", help="HNSW: candidates. More is better recall, slower. Default: 40.")
+        int | None, typer.Option("--ef-search", help="HNSW: candidates. More is better recall, slower. Default: 80.")
     ] = None,
     vector: Annotated[bool, typer.Option("--vector", help="QUERY is a vector, a JSON array of numbers.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how the hits were found, and why so. With --json: {plan, hits}.")
+    ] = False,
     collection: options.CollectionName = options.DEFAULT_COLLECTION,
     url: options.Url = None,
     path: options.DataPath = None,
     as_json: options.Json = False,
 ) -> None:
-    """Find the passages nearest to a query, best first, with their scores."""
+    """Find the passages nearest to a query or to examples, best first, with their scores."""
+    if query is None and not like:
+        raise InvalidInput("give a text to look for, or --like ID to find more of the kind of a document")
     condition = parse_where(where)
     wanted = _parse_vector(query) if vector else query
     with open_collection(url, path, collection) as chosen, waiting("Searching"):
         results = chosen.search(
-            wanted, limit=limit, where=condition, min_score=min_score, exact=exact, ef_search=ef_search
+            wanted,
+            limit=limit,
+            offset=offset,
+            where=condition,
+            min_score=min_score,
+            exact=exact,
+            strategy=strategy,
+            ef_search=ef_search,
+            like=like or None,
+            unlike=unlike or None,
+            group_by=group_by,
+            per_group=per_group,
+            diversity=diversity,
         )
     if as_json:
-        print_json(results.to_dicts())
+        hits = results.to_dicts()
+        print_json({"plan": results.plan and results.plan.to_dict(), "hits": hits} if explain else hits)
     else:
-        rows = [(f"{hit.score:.4f}", hit.document_id, hit.content) for hit in results]
-        print_table(("score", "document", "text"), rows)
+        _print_results(results, explain=explain)
 
 
-def _parse_vector(query: str) -> list[float]:
+def _print_results(results: Results, *, explain: bool) -> None:
+    print_table(("score", "document", "text"), [(f"{hit.score:.4f}", hit.document_id, hit.content) for hit in results])
+    plan = results.plan
+    if plan is None:
+        return
+    if not explain:
+        if not plan.complete:
+            print_note("note: more may match than was found; without --strategy the search goes on until it has it")
+        return
+    matches = None
+    if plan.estimated_matches is not None:
+        matches = f"about {plan.estimated_matches} of {plan.estimated_rows} chunks"
+    print_line()
+    print_fields(
+        {
+            "strategy": plan.strategy,
+            "reason": plan.reason,
+            "matches": matches,
+            "candidates": plan.candidates,
+            "complete": "yes" if plan.complete else "no, more may match",
+            "hint": plan.hint,
+        }
+    )
+
+
+def _parse_vector(query: str | None) -> list[float]:
     try:
-        vector = json.loads(query)
+        vector = json.loads(query or "")
     except (ValueError, RecursionError):
         vector = None
     if not isinstance(vector, list):

@@ -23,7 +23,7 @@ from vectordb.errors import ConfigurationError
 from vectordb.extension import drop_extension_if_ours, find_extension
 from vectordb.migration import VERSION_TABLE, lock, operations  # noqa: F401 - registers the operations
 from vectordb.migration.options import MigrationOptions
-from vectordb.models import Base
+from vectordb.models import Base, iso_timestamp_function
 from vectordb.registry import DEFAULT_COLLECTION
 from vectordb.schema import add_to_search_path, models_of
 from vectordb.settings import Settings
@@ -102,6 +102,7 @@ def _configure(connection: Connection, options: MigrationOptions) -> None:
         include_schemas=True,
         include_name=include_name,
         compare_type=_compare_type,
+        compare_server_default=True,
         vectordb_options=options,
     )
 
@@ -111,12 +112,27 @@ def _expected_tables(connection: Connection, schema: str, compared: str | None) 
     metadata = MetaData(naming_convention=Base.metadata.naming_convention)
     collections = Base.metadata.tables[f"{SCHEMA}.collections"]
     collections.to_metadata(metadata, schema=compared)  # type: ignore[arg-type] # None is no schema
-    if inspect(connection).has_table("collections", schema=schema):
+    if _has_our_registry(connection, schema):
         declared = {config.name: config for config in registry.list_collections(connection)}
         if DEFAULT_COLLECTION in declared:
-            for table in models_of(declared[DEFAULT_COLLECTION], compared).metadata.sorted_tables:
+            # PostgreSQL prints the name of a function with its schema only where the search_path does not find it.
+            function = connection.scalar(
+                text("SELECT CAST(CAST(:name AS regprocedure)::regproc AS text)"),
+                {"name": f"{iso_timestamp_function(schema)}(text)"},
+            )
+            models = models_of(declared[DEFAULT_COLLECTION], compared, iso_timestamp=function)
+            for table in models.metadata.sorted_tables:
                 table.to_metadata(metadata)
     return metadata
+
+
+def _has_our_registry(connection: Connection, schema: str) -> bool:
+    """Whether the registry has this version's columns; before an upgrade it has not."""
+    inspector = inspect(connection)
+    if not inspector.has_table("collections", schema=schema):
+        return False
+    found = {column["name"] for column in inspector.get_columns("collections", schema=schema)}
+    return {column.name for column in Base.metadata.tables[f"{SCHEMA}.collections"].columns} <= found
 
 
 def _compare_type(migration: Any, _: Any, __: Any, found: Any, expected: Any) -> bool | None:

@@ -1,18 +1,20 @@
 """Alembic operations for collections and vector indexes; `VectorDB` runs the same DDL.
 
-Importing this module adds to `alembic.op`: `create_collection`, `drop_collection`,
-`create_vector_index` and `drop_vector_index`. Each takes the schema of the migration's
+Importing this module adds to `alembic.op`: `create_collection`, `drop_collection`, `add_fields`,
+`drop_fields`, `create_vector_index` and `drop_vector_index`. Each takes the schema of the migration's
 options; in an application's own environment, that of `VECTORDB_SCHEMA`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import Connection
 
 from vectordb import registry, schema
+from vectordb.fields import FieldLike
 from vectordb.indexes import VectorIndex
 from vectordb.migration.options import MigrationOptions
 from vectordb.registry import CollectionConfig
@@ -60,6 +62,44 @@ class DropCollection(_Operation):
         schema.drop_collection(connection, registry.get_collection(connection, self.name), schema_name)
 
 
+@Operations.register_operation("add_fields")
+class AddFields(_Operation):
+    """Declare further fields of a collection."""
+
+    def __init__(self, collection: str, fields: Mapping[str, FieldLike]) -> None:
+        self.collection = collection
+        self.fields = fields
+
+    @classmethod
+    def add_fields(cls, operations: Operations, collection: str, fields: Mapping[str, FieldLike]) -> None:
+        """Add their columns and indexes to both tables, as `{"year": int}` declares them."""
+        operations.invoke(cls(collection, fields))
+
+    def run(self, connection: Connection, schema_name: str) -> None:
+        """Add them."""
+        config = registry.get_collection(connection, self.collection)
+        schema.add_fields(connection, config, self.fields, schema_name)
+
+
+@Operations.register_operation("drop_fields")
+class DropFields(_Operation):
+    """Take fields out of a collection's declaration."""
+
+    def __init__(self, collection: str, names: Iterable[str]) -> None:
+        self.collection = collection
+        self.names = names
+
+    @classmethod
+    def drop_fields(cls, operations: Operations, collection: str, names: Iterable[str]) -> None:
+        """Drop their columns and indexes; the metadata stays."""
+        operations.invoke(cls(collection, names))
+
+    def run(self, connection: Connection, schema_name: str) -> None:
+        """Drop them."""
+        config = registry.get_collection(connection, self.collection)
+        schema.drop_fields(connection, config, self.names, schema_name)
+
+
 @Operations.register_operation("create_vector_index")
 class CreateVectorIndex(_Operation):
     """Build an index over a collection's embeddings in place of the one there is."""
@@ -99,6 +139,8 @@ class DropVectorIndex(_Operation):
 
 @Operations.implementation_for(CreateCollection)
 @Operations.implementation_for(DropCollection)
+@Operations.implementation_for(AddFields)
+@Operations.implementation_for(DropFields)
 @Operations.implementation_for(CreateVectorIndex)
 @Operations.implementation_for(DropVectorIndex)
 def _run(operations: Operations, operation: _Operation) -> None:

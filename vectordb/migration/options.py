@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from vectordb.embedders import DEFAULT_MODEL, EmbedderIdentity, SentenceTransformerEmbedder
 from vectordb.errors import ConfigurationError
+from vectordb.fields import parse_fields
 from vectordb.indexes import HNSW, IVFFlat, VectorIndex
 from vectordb.metrics import VectorSpace
 from vectordb.registry import DEFAULT_COLLECTION, CollectionConfig
@@ -56,7 +57,8 @@ class MigrationOptions:
         dimensions it has none, and takes vectors only until an embedder is given.
 
         Raises:
-            ConfigurationError: pgvector has no such column or index.
+            ConfigurationError: pgvector has no such column or index, or a field's type is unknown.
+            InvalidName: A field cannot be named so.
         """
         identity: EmbedderIdentity | None = None
         settings = self.settings
@@ -72,6 +74,7 @@ class MigrationOptions:
             index=self._index(),
             text_config=settings.text_config,
             embedder=identity,
+            fields=parse_fields(settings.fields),
         )
 
     def _index(self) -> VectorIndex | None:

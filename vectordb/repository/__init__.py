@@ -4,34 +4,63 @@ Nothing here opens or commits a transaction of its own making, except that a wri
 several statements makes sure that it is one.
 """
 
+from vectordb.repository.estimating import (
+    Sample,
+    TableSize,
+    explain,
+    sample,
+    sample_statement,
+    table_size,
+    time_statements,
+)
 from vectordb.repository.reading import (
     count_documents,
+    facets,
     get_documents,
     get_vectors,
     is_empty,
-    scan_documents,
-    search_chunks,
     stored_chunks,
+    stream_documents,
 )
 from vectordb.repository.rows import ChunkRow, ChunkUpdate, DocumentRow, DocumentState, StoredChunk, WritePlan
-from vectordb.repository.writing import classify_documents, copy_all, delete_documents, write_documents
+from vectordb.repository.searching import FoundRow, count_chunks, search_chunks, search_documents, search_many
+from vectordb.repository.writing import (
+    classify_documents,
+    copy_all,
+    delete_documents,
+    update_metadata,
+    write_documents,
+)
 
 __all__ = [
     "ChunkRow",
     "ChunkUpdate",
     "DocumentRow",
     "DocumentState",
+    "FoundRow",
+    "Sample",
     "StoredChunk",
+    "TableSize",
     "WritePlan",
     "classify_documents",
     "copy_all",
+    "count_chunks",
     "count_documents",
     "delete_documents",
+    "explain",
+    "facets",
     "get_documents",
     "get_vectors",
     "is_empty",
-    "scan_documents",
+    "sample",
+    "sample_statement",
     "search_chunks",
+    "search_documents",
+    "search_many",
     "stored_chunks",
+    "stream_documents",
+    "table_size",
+    "time_statements",
+    "update_metadata",
     "write_documents",
 ]

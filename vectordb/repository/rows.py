@@ -55,11 +55,13 @@ class DocumentState(NamedTuple):
         content_hash: Stored.
         same_content: The hashes agree.
         same_attributes: Title, uri and metadata agree.
+        outside: It does not match the filter that the caller is confined to.
     """
 
     content_hash: bytes
     same_content: bool
     same_attributes: bool
+    outside: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,10 @@ class WritePlan:
     kept_chunks: list[ChunkUpdate] = field(default_factory=list)
     metadata_only: dict[str, str] = field(default_factory=dict)
     chunk_counts: dict[str, int] = field(default_factory=dict)
+
+    def ids(self) -> set[str]:
+        """Return the ids of all documents that are to be written."""
+        return {row.id for row in (*self.new, *self.changed)}
 
     def without(self, ids: set[str]) -> WritePlan:
         """Return the plan for the other documents."""

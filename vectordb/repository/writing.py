@@ -13,7 +13,8 @@ import psycopg
 from psycopg import errors as postgres
 
 from vectordb.database import PsycopgConnection
-from vectordb.filters import Filter
+from vectordb.errors import OutsideView
+from vectordb.filters import And, Filter
 from vectordb.repository.arrays import bytea_array, int_array, text_array, vector_array
 from vectordb.repository.copying import copy_chunks, copy_documents
 from vectordb.repository.rows import ChunkRow, ChunkUpdate, DocumentRow, DocumentState, WritePlan
@@ -25,7 +26,12 @@ _COPY_FROM = 64
 
 
 def classify_documents(
-    connection: PsycopgConnection, tables: Tables, rows: Sequence[DocumentRow], *, lock: bool = False
+    connection: PsycopgConnection,
+    tables: Tables,
+    rows: Sequence[DocumentRow],
+    *,
+    lock: bool = False,
+    within: Filter | None = None,
 ) -> dict[str, DocumentState]:
     """Hold documents against what is stored; those that are not stored are left out.
 
@@ -34,34 +40,49 @@ def classify_documents(
         tables: Of the collection.
         rows: New versions of documents.
         lock: Keep what is stored as it is until the end of the transaction.
+        within: What is stored and does not match is said to be outside.
 
     Round trips: 1.
     """
+    outside, parameters = _outside(within, tables)
     found = _execute(
         connection,
         "SELECT d.id, d.content_hash, d.content_hash = u.content_hash,"
-        " (d.title, d.uri, d.metadata) IS NOT DISTINCT FROM (u.title, u.uri, u.metadata::jsonb)"
-        f" FROM unnest({_DOCUMENT_ARRAYS}) AS u(id, title, uri, content_hash, metadata)"
+        " (d.title, d.uri, d.metadata) IS NOT DISTINCT FROM (u.title, u.uri, u.metadata::jsonb),"
+        f" {outside} FROM unnest({_DOCUMENT_ARRAYS}) AS u(id, title, uri, content_hash, metadata)"
         f" JOIN {tables.documents} AS d ON d.id = u.id{' ORDER BY d.id FOR UPDATE OF d' if lock else ''}",
-        _document_arrays(rows),
+        parameters | _document_arrays(rows),
+        filtered=within is not None,
     )
-    return {id: DocumentState(content_hash, *same) for id, content_hash, *same in found}
+    return {id: DocumentState(*state) for id, *state in found}
 
 
-def write_documents(connection: PsycopgConnection, tables: Tables, plan: WritePlan) -> set[str]:
+def write_documents(
+    connection: PsycopgConnection, tables: Tables, plan: WritePlan, *, within: Filter | None = None
+) -> set[str]:
     """Carry out a plan in one transaction.
 
+    Args:
+        connection: To write to.
+        tables: Of the collection.
+        plan: Of documents that were within, or were not stored.
+        within: What the caller is confined to. If another writer got to any of the documents first, nothing at all
+            is written: the new plan may find it outside.
+
     Returns:
-        Ids of documents that another writer got to first since the plan was made. Nothing of
-        them was written; they need a new plan.
+        Ids of documents of which nothing was written, because another writer got to them, or to others in case of
+        `within`, since the plan was made. They need a new plan.
 
     Round trips: 2 to 12, whatever the number of rows.
     """
+    planned, whole = plan, within is not None
     with connection.transaction():
-        overtaken = _lock_documents(connection, tables, plan)
+        overtaken = _lock_documents(connection, tables, plan, within)
+        if not (overtaken and whole):
+            overtaken |= _insert_documents(connection, tables, plan.without(overtaken).new)
+        if overtaken and whole:
+            raise psycopg.Rollback
         plan = plan.without(overtaken)
-        inserted_first = _insert_documents(connection, tables, plan.new)
-        plan = plan.without(inserted_first)
         _update_documents(connection, tables, plan.changed)
         # A chunk is replaced by delete and insert, which with COPY takes half the time of an update; to the index it
         # is the same. The lock on its document keeps everybody else from inserting it in between.
@@ -70,7 +91,7 @@ def write_documents(connection: PsycopgConnection, tables: Tables, plan: WritePl
         _insert_chunks(connection, tables, plan.new_chunks + plan.changed_chunks)
         _update_chunks(connection, tables, plan.kept_chunks)
         _update_metadata(connection, tables, plan.metadata_only)
-    return overtaken | inserted_first
+    return planned.ids() if overtaken and whole else overtaken
 
 
 def copy_all(
@@ -101,31 +122,117 @@ def delete_documents(
 
     Round trips: 1.
     """
-    conditions: list[str] = []
-    parameters: dict[str, Any] = {}
-    if where is not None:
-        condition, parameters = where_clause(where, "d")
-        conditions.append(condition)
-    if ids is not None:
-        conditions.append("d.id = ANY(%(ids)b::text[])")
-        parameters["ids"] = text_array(ids)
+    condition, parameters = _selection(tables, ids, where)
     cursor = _execute(
         connection,
-        f"WITH locked AS (SELECT d.id FROM {tables.documents} AS d WHERE {' AND '.join(conditions)}"
+        f"WITH locked AS (SELECT d.id FROM {tables.documents} AS d WHERE {condition}"
         f" ORDER BY d.id FOR UPDATE) DELETE FROM {tables.documents} AS d USING locked WHERE d.id = locked.id",
         parameters,
+        filtered=where is not None,
     )
     return cursor.rowcount
 
 
-def _lock_documents(connection: PsycopgConnection, tables: Tables, plan: WritePlan) -> set[str]:
-    """Lock the documents that the plan changes and return those that are not as they were."""
+def update_metadata(
+    connection: PsycopgConnection,
+    tables: Tables,
+    set: str,
+    remove: Sequence[str],
+    ids: Sequence[str] | None,
+    where: Filter | None,
+    within: Filter | None,
+) -> int:
+    """Set and remove keys of the metadata of documents and of their chunks, in one transaction.
+
+    Args:
+        connection: To write to.
+        tables: Of the collection.
+        set: Keys with their new values, a JSON object.
+        remove: Keys that go, before the others are set.
+        ids: Which documents; None for any.
+        where: Which of them; None for all.
+        within: What the caller is confined to: which of them, and what they must match afterwards.
+
+    Returns:
+        How many documents are different from before.
+
+    Raises:
+        OutsideView: A document would not match `within` any more. Nothing is changed.
+
+    Round trips: 3, or 4 if any document is different.
+    """
+    condition, parameters = _selection(tables, ids, And(tuple(part for part in (where, within) if part is not None)))
+    with connection.transaction():
+        rows = _execute(
+            connection,
+            "WITH locked AS (SELECT d.id, (d.metadata - %(remove)b::text[]) || %(set)s::jsonb AS metadata"
+            f" FROM {tables.documents} AS d WHERE {condition} ORDER BY d.id FOR UPDATE)"
+            f" UPDATE {tables.documents} AS d SET metadata = locked.metadata, updated_at = now() FROM locked"
+            " WHERE d.id = locked.id AND d.metadata IS DISTINCT FROM locked.metadata RETURNING d.id",
+            parameters | {"remove": text_array(remove), "set": set},
+            filtered=True,
+        )
+        changed = [id for (id,) in rows]
+        if changed:
+            _copy_metadata(connection, tables, changed, within)
+    return len(changed)
+
+
+def _copy_metadata(connection: PsycopgConnection, tables: Tables, ids: Sequence[str], within: Filter | None) -> None:
+    """Give changed documents' metadata to their chunks, and check that the documents are still within.
+
+    A statement of its own, begun after the documents are locked: else it would miss the chunks that another writer,
+    for whose lock we waited, has put in place of those that were there.
+    """
+    outside, parameters = _outside(within, tables)
+    found = _execute(
+        connection,
+        f"WITH copied AS (UPDATE {tables.chunks} AS c SET metadata = d.metadata FROM {tables.documents} AS d"
+        " WHERE d.id = ANY(%(ids)b::text[]) AND c.document_id = d.id AND c.metadata IS DISTINCT FROM d.metadata)"
+        f" SELECT d.id FROM {tables.documents} AS d WHERE d.id = ANY(%(ids)b::text[]) AND {outside} LIMIT 1",
+        parameters | {"ids": text_array(ids)},
+        filtered=within is not None,
+    ).fetchone()
+    if found is not None:
+        raise OutsideView(
+            f"the document {found[0]!r} would leave this view of the collection; change what the view is confined to"
+            " only through the collection itself",
+            id=found[0],
+        )
+
+
+def _outside(within: Filter | None, tables: Tables) -> tuple[str, dict[str, Any]]:
+    """Return the condition that a document does not match, and its parameters."""
+    if within is None:
+        return "false", {}
+    condition, parameters = where_clause(within, "d", tables)
+    return f"({condition}) IS NOT TRUE", parameters
+
+
+def _selection(tables: Tables, ids: Sequence[str] | None, where: Filter | None) -> tuple[str, dict[str, Any]]:
+    """Return the condition for documents by id and by filter, and its parameters."""
+    conditions: list[str] = []
+    parameters: dict[str, Any] = {}
+    if where is not None:
+        condition, parameters = where_clause(where, "d", tables)
+        conditions.append(f"({condition})")
+    if ids is not None:
+        conditions.append("d.id = ANY(%(ids)b::text[])")
+        parameters = parameters | {"ids": text_array(ids)}
+    return " AND ".join(conditions), parameters
+
+
+def _lock_documents(connection: PsycopgConnection, tables: Tables, plan: WritePlan, within: Filter | None) -> set[str]:
+    """Lock the documents that the plan changes and return those that are not as they were, or are outside."""
     if not plan.changed:
         return set()
+    outside, parameters = _outside(within, tables)
     rows = _execute(
         connection,
-        f"SELECT id, content_hash FROM {tables.documents} WHERE id = ANY(%(ids)b::text[]) ORDER BY id FOR UPDATE",
-        {"ids": text_array([row.id for row in plan.changed])},
+        f"SELECT d.id, d.content_hash FROM {tables.documents} AS d"
+        f" WHERE d.id = ANY(%(ids)b::text[]) AND NOT {outside} ORDER BY d.id FOR UPDATE",
+        parameters | {"ids": text_array([row.id for row in plan.changed])},
+        filtered=within is not None,
     )
     stored = dict(rows)
     return {id for id, content_hash in plan.expected.items() if stored.get(id) != content_hash}
@@ -272,6 +379,7 @@ def _document_arrays(rows: Sequence[DocumentRow]) -> dict[str, Any]:
 
 
 def _execute(
-    connection: PsycopgConnection, statement: str, parameters: dict[str, Any]
+    connection: PsycopgConnection, statement: str, parameters: dict[str, Any], *, filtered: bool = False
 ) -> psycopg.Cursor[tuple[Any, ...]]:
-    return connection.execute(statement, parameters, binary=True)
+    """Run a statement; one with a filter is planned for its values every time, and so never prepared."""
+    return connection.execute(statement, parameters, prepare=False if filtered else None, binary=True)

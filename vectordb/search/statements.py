@@ -1,4 +1,4 @@
-"""The statement of a search: which rows, by which distance, under which settings.
+"""The statements of a search: which rows, by which distance, under which settings.
 
 pgvector's settings (`hnsw.ef_search` and others) must hold for one statement and must not
 leak to the next user of a pooled connection. They are set *inside* the statement, by a
@@ -15,43 +15,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vectordb.errors import InvalidInput
 from vectordb.filters import Filter
+from vectordb.search.planning import (
+    DEFAULT_EF_SEARCH,
+    DEFAULT_PROBES,
+    DEFAULT_VISITS,
+    MAX_EF_SEARCH,
+    Access,
+    Strategy,
+)
 from vectordb.search.where import where_clause
 from vectordb.tables import Tables
 
-# On SciFact exact search has an nDCG@10 of 0.645; pgvector's own default of 40 candidates gives 0.636, 80 give 0.645.
-DEFAULT_EF_SEARCH = 80
-MAX_EF_SEARCH = 1_000
-DEFAULT_PROBES = 10
-MAX_LIMIT = 100_000
-# pgvector visits at most this many tuples in one iterative scan, unless a large limit needs more.
-_DEFAULT_SCAN_TUPLES = 20_000
-_SCAN_TUPLES_PER_HIT = 20
+_VISITS_PER_HIT = 20
+# Times work_mem; what pgvector may use to remember the rows it has visited.
+_SCAN_MEMORY = 4
 
 
 @dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """How to search.
+class Shape:
+    """What a search statement returns.
 
-    Args:
-        limit: Most hits, 1 to 100,000.
-        exact: Compare every row instead of using the index.
-        ef_search: HNSW candidates, 1 to 1000; None has 80, or the server's setting where
-            that is more. At least `limit` is used.
-
-    Raises:
-        InvalidInput: A number is out of range.
+    Attributes:
+        limit: Most rows, for each query.
+        offset: Rows to leave out first; only of an exact search is that the whole truth.
+        many: Whether there are several queries; each row starts with the number of its query, from 1.
+        embeddings: Whether each row ends with its embedding, in pgvector's binary form.
+        within: Whether only rows up to the distance of the parameter `farthest` count; exact searches only.
     """
 
-    limit: int = 10
-    exact: bool = False
-    ef_search: int | None = None
-
-    def __post_init__(self) -> None:
-        _check("limit", self.limit, MAX_LIMIT)
-        if self.ef_search is not None:
-            _check("ef_search", self.ef_search, MAX_EF_SEARCH)
+    limit: int
+    offset: int = 0
+    many: bool = False
+    embeddings: bool = False
+    within: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +66,8 @@ class Statement:
     prepare: bool = True
 
 
-def search_statement(tables: Tables, method: str | None, options: SearchOptions, where: Filter | None) -> Statement:
-    """Return the statement that finds the chunks nearest to the parameter `query`.
+def search_statement(tables: Tables, access: Access, shape: Shape, where: Filter | None) -> Statement:
+    """Return the statement that finds the chunks nearest to the parameter `query`, or `queries`.
 
     Rows: document_id, ordinal, content, metadata as JSON text, distance. An index scan may return them
     slightly out of order (`relaxed_order`); the caller sorts. LIMIT is part of the text, so that the
@@ -79,52 +76,117 @@ def search_statement(tables: Tables, method: str | None, options: SearchOptions,
 
     Args:
         tables: Of the collection.
-        method: Of its vector index, `hnsw` or `ivfflat`; None where there is none.
-        options: How to search.
+        access: How to reach the rows.
+        shape: What to return.
         where: Which chunks count; None for all.
     """
-    operator = tables.operator.replace("%", "%%")  # psycopg's placeholders start with % as well
-    # The type makes another statement of it, should a collection of this name be made again with another storage.
-    distance = f"c.embedding {operator} %(query)b::{tables.vector_type}"
-    conditions: list[str] = []
-    parameters: dict[str, Any] = {}
-    if where is not None:
-        condition, parameters = where_clause(where, "c")
-        conditions.append(condition)
-    if options.exact or method is None:
-        # An expression over the distance is one that no index can order by.
-        order = f"({distance}) + 0, c.document_id, c.ordinal"
-    else:
-        order = distance
-        conditions.append(_settings(method, options))
-    filtered = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    distance = _distance(tables, "q.query" if shape.many else None)
+    conditions, parameters = _conditions(tables, access, where)
+    if shape.within:
+        conditions.append(f"{distance} <= %(farthest)s::float8")
+    # An expression over the distance is one that no index can order by.
+    order = f"({distance}) + 0, c.document_id, c.ordinal" if access.strategy is Strategy.EXACT else distance
+    embedding = f", {tables.send}(c.embedding)" if shape.embeddings else ""
+    found = (
+        f"SELECT c.document_id, c.ordinal, c.content, c.metadata::text AS metadata, {distance} AS distance{embedding}"
+        f" FROM {tables.chunks} AS c{_where(conditions)} ORDER BY {order} LIMIT {shape.limit:d}"
+        f"{f' OFFSET {shape.offset:d}' if shape.offset else ''}"
+    )
+    if shape.many:
+        found = (
+            f"SELECT q.number, found.* FROM unnest(%(queries)b::{tables.vector_type}[])"
+            f" WITH ORDINALITY AS q(query, number) CROSS JOIN LATERAL ({found}) AS found"
+        )
+    return Statement(found, parameters, prepare=where is None)
+
+
+def grouped_statement(
+    tables: Tables, where: Filter | None, *, limit: int, offset: int, per_group: int, of_documents: bool = False
+) -> Statement:
+    """Return the exact search for the nearest documents, with the nearest chunks of each.
+
+    Rows: as those of `search_statement`, without order.
+
+    Args:
+        tables: Of the collection.
+        where: Which chunks count; None for all.
+        limit: Most documents.
+        offset: Documents to leave out first.
+        per_group: Most chunks of a document.
+        of_documents: Whether only documents in the parameter `ids` count.
+    """
+    conditions, parameters = _conditions(tables, Access(Strategy.EXACT), where)
+    if of_documents:
+        conditions.append("c.document_id = ANY(%(ids)b::text[])")
+    near = (
+        f"SELECT c.document_id, c.ordinal, ({_distance(tables, None)}) + 0 AS distance"
+        f" FROM {tables.chunks} AS c{_where(conditions)}"
+    )
+    in_documents = (
+        "SELECT near.*, row_number() OVER (PARTITION BY document_id ORDER BY distance, ordinal) AS place,"
+        f" min(distance) OVER (PARTITION BY document_id) AS best FROM ({near}) AS near"
+    )
+    ranked = (
+        "SELECT places.*, dense_rank() OVER (ORDER BY best, document_id) AS number"
+        f" FROM ({in_documents}) AS places WHERE place <= {per_group:d}"
+    )
     return Statement(
-        f"SELECT c.document_id, c.ordinal, c.content, c.metadata::text, {distance} AS distance"
-        f" FROM {tables.chunks} AS c{filtered} ORDER BY {order} LIMIT {options.limit:d}",
+        "SELECT c.document_id, c.ordinal, c.content, c.metadata::text AS metadata, ranked.distance"
+        f" FROM ({ranked}) AS ranked JOIN {tables.chunks} AS c"
+        " ON c.document_id = ranked.document_id AND c.ordinal = ranked.ordinal"
+        f" WHERE ranked.number > {offset:d} AND ranked.number <= {offset + limit:d}",
         parameters,
         prepare=where is None,
     )
 
 
-def _settings(method: str, options: SearchOptions) -> str:
+def _distance(tables: Tables, query: str | None) -> str:
+    operator = tables.operator.replace("%", "%%")  # psycopg's placeholders start with % as well
+    # The type makes another statement of it, should a collection of this name be made again with another storage.
+    return f"c.embedding {operator} {query or f'%(query)b::{tables.vector_type}'}"
+
+
+def _conditions(tables: Tables, access: Access, where: Filter | None) -> tuple[list[str], dict[str, Any]]:
+    exact = access.strategy is Strategy.EXACT
+    conditions: list[str] = []
+    parameters: dict[str, Any] = {}
+    if where is not None:
+        condition, parameters = where_clause(where, "c", tables, as_join=exact)
+        # No other index serves `IS TRUE`, so that the rows come from the index over the embeddings.
+        conditions.append(condition if exact else f"({condition}) IS TRUE")
+    if not exact:
+        conditions.append(_settings(access))
+    return conditions, parameters
+
+
+def _where(conditions: list[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _settings(access: Access) -> str:
     """Return a condition that is always true and sets what the index scan obeys."""
-    settings = {f"{method}.iterative_scan": "'relaxed_order'"}
-    if method == "hnsw":
-        if options.ef_search is None:
-            least = max(DEFAULT_EF_SEARCH, min(options.limit, MAX_EF_SEARCH))
-            current = "nullif(current_setting('hnsw.ef_search', true), '')::int"
-            settings["hnsw.ef_search"] = f"greatest({current}, {least:d})::text"
+    once = access.strategy is Strategy.PLAIN and access.filtered
+    settings = {f"{access.method}.iterative_scan": "'off'" if once else "'relaxed_order'"}
+    if access.method == "hnsw":
+        if access.explicit:
+            settings["hnsw.ef_search"] = f"'{access.candidates:d}'"
         else:
-            settings["hnsw.ef_search"] = f"'{min(max(options.ef_search, options.limit), MAX_EF_SEARCH):d}'"
-        tuples = options.limit * _SCAN_TUPLES_PER_HIT
-        if tuples > _DEFAULT_SCAN_TUPLES:
-            settings["hnsw.max_scan_tuples"] = f"'{tuples:d}'"
+            current = "nullif(current_setting('hnsw.ef_search', true), '')::int"
+            settings["hnsw.ef_search"] = f"greatest({current}, {access.candidates:d})::text"
+        if access.visits > DEFAULT_VISITS:
+            settings["hnsw.max_scan_tuples"] = f"'{access.visits:d}'"
+        if access.strategy is Strategy.ITERATIVE:
+            settings["hnsw.scan_mem_multiplier"] = f"'{_SCAN_MEMORY:d}'"
     else:
         settings["ivfflat.probes"] = f"'{DEFAULT_PROBES:d}'"
     calls = " || ".join(f"set_config('{name}', {value}, true)" for name, value in settings.items())
     return f"(SELECT {calls}) IS NOT NULL"
 
 
-def _check(name: str, value: object, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise InvalidInput(f"{name} is a whole number from 1 to {most}, not {value!r:.40}")
+def unfiltered_access(method: str | None, limit: int, ef_search: int | None) -> Access:
+    """Return how a search without a filter reaches its rows."""
+    if method is None:
+        return Access(Strategy.EXACT)
+    candidates = min(max(DEFAULT_EF_SEARCH if ef_search is None else ef_search, limit), MAX_EF_SEARCH)
+    visits = max(DEFAULT_VISITS, limit * _VISITS_PER_HIT)
+    return Access(Strategy.PLAIN, method, candidates, explicit=ef_search is not None, visits=visits)

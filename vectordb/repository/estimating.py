@@ -1,0 +1,129 @@
+"""What PostgreSQL knows, or a sample of the table tells, of how many rows a filter leaves over."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, NamedTuple
+
+from vectordb.database import PsycopgConnection
+from vectordb.search.statements import Statement
+from vectordb.tables import Tables
+from vectordb.vector_types import BinaryParameter
+
+# Rows that a sample should hold: a share of 1 % is then known to a third of itself.
+_SAMPLE_ROWS = 1_200
+_FEWEST_PAGES, _MOST_PAGES = 96, 600
+_BLOCK = 8_192
+_TIMED_RUNS = 5
+
+
+class TableSize(NamedTuple):
+    """How large the table of chunks is.
+
+    Attributes:
+        pages: Of 8 kB, as of now.
+        rows: As of the last ANALYZE, scaled to the pages of now; None where there was none.
+    """
+
+    pages: int
+    rows: float | None
+
+
+class Sample(NamedTuple):
+    """What a sample of the table's pages showed.
+
+    Attributes:
+        pages: Looked at.
+        rows: Found there.
+        matches: Of these.
+        microseconds: For each row.
+    """
+
+    pages: float
+    rows: int
+    matches: int
+    microseconds: float
+
+
+def table_size(connection: PsycopgConnection, tables: Tables) -> TableSize:
+    """Return the size of the table of chunks."""
+    row = connection.execute(
+        f"SELECT pg_relation_size(oid) / {_BLOCK}, reltuples, relpages FROM pg_class WHERE oid = %s::regclass",
+        (tables.chunks,),
+        binary=True,
+    ).fetchone()
+    assert row is not None  # noqa: S101 - a name that is no table is an error of the cast
+    pages, tuples, analyzed = int(row[0]), row[1], row[2]
+    return TableSize(pages, tuples / analyzed * pages if tuples >= 0 and analyzed else None)
+
+
+def explain(connection: PsycopgConnection, tables: Tables, condition: Statement) -> tuple[float, bool]:
+    """Return the rows that PostgreSQL's planner expects, and whether an index finds them.
+
+    Args:
+        connection: To ask on.
+        tables: Of the collection.
+        condition: On the chunks `c`.
+    """
+    row = connection.execute(
+        f"EXPLAIN (FORMAT JSON) SELECT FROM {tables.chunks} AS c WHERE {condition.sql}",
+        condition.parameters,
+        prepare=False,
+    ).fetchone()
+    assert row is not None  # noqa: S101 - EXPLAIN always has one
+    plan = (row[0] if isinstance(row[0], list) else json.loads(row[0]))[0]["Plan"]
+    table = tables.chunks.rpartition(".")[2].strip('"')
+    return float(plan["Plan Rows"]), not _reads_all(plan, table)
+
+
+def _reads_all(plan: dict[str, Any], table: str) -> bool:
+    if plan["Node Type"] == "Seq Scan" and plan.get("Relation Name") == table:
+        return True
+    return any(_reads_all(part, table) for part in plan.get("Plans", ()))
+
+
+def sample(connection: PsycopgConnection, tables: Tables, condition: Statement, size: TableSize) -> Sample:
+    """Check a condition on the rows of some pages, the same ones each time."""
+    share = _share(size)
+    start = time.perf_counter()
+    row = connection.execute(
+        f"SELECT count(*), count(*) FILTER (WHERE {condition.sql}) FROM {_sampled(tables)}",
+        {**condition.parameters, "share": share},
+        prepare=False,
+    ).fetchone()
+    elapsed = time.perf_counter() - start
+    assert row is not None  # noqa: S101 - count always has one
+    return Sample(share / 100 * size.pages, row[0], row[1], elapsed * 1e6 / max(row[0], 1))
+
+
+def sample_statement(tables: Tables, size: TableSize) -> Statement:
+    """Return a statement that compares the rows of the same pages with the parameter `query`."""
+    operator = tables.operator.replace("%", "%%")
+    return Statement(
+        f"SELECT min(c.embedding {operator} %(query)b::{tables.vector_type}) FROM {_sampled(tables)}",
+        {"share": _share(size)},
+    )
+
+
+def _share(size: TableSize) -> float:
+    """Return the percentage of the table's pages to look at."""
+    per_page = size.rows / size.pages if size.rows and size.pages else _SAMPLE_ROWS / _FEWEST_PAGES
+    pages = max(_FEWEST_PAGES, min(_MOST_PAGES, int(_SAMPLE_ROWS / max(per_page, 0.1))))
+    return min(100.0, 100.0 * pages / max(size.pages, 1))
+
+
+def _sampled(tables: Tables) -> str:
+    return f"{tables.chunks} AS c TABLESAMPLE SYSTEM (%(share)s::float4) REPEATABLE (1)"
+
+
+def time_statements(connection: PsycopgConnection, statements: list[Statement], query: bytes) -> list[float]:
+    """Return the microseconds that each search statement takes, the best of five runs in turn."""
+    best = [float("inf")] * len(statements)
+    for _ in range(_TIMED_RUNS):
+        for number, statement in enumerate(statements):
+            parameters = {**statement.parameters, "query": BinaryParameter(query)}
+            start = time.perf_counter()
+            connection.execute(statement.sql, parameters, prepare=False, binary=True).fetchall()
+            best[number] = min(best[number], time.perf_counter() - start)
+    return [seconds * 1e6 for seconds in best]

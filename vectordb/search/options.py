@@ -1,0 +1,98 @@
+"""What a caller may ask of a search, checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+from vectordb.errors import InvalidInput
+from vectordb.search.planning import MAX_EF_SEARCH, Strategy
+
+MAX_LIMIT = 100_000
+# Every choice is compared with four candidates for each hit, so that time grows with the square of the limit.
+MAX_VARIED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How to search.
+
+    Args:
+        limit: Most hits, or most documents where hits are grouped, 1 to 100,000. None has all that reach `min_score`.
+        offset: Hits to leave out first, 0 to 100,000.
+        min_score: Least score of a hit.
+        strategy: `exact` or `iterative`; None leaves it to the planner.
+        ef_search: HNSW candidates, 1 to 1000; None has 80, or the server's setting where that is more. At least
+            `limit` is used.
+        per_group: Most hits of a document; None does not group.
+        diversity: 0 to 1, with a limit up to 1,000; None does not trade nearness for variety.
+
+    Raises:
+        InvalidInput: A number is out of range, or two of them do not go together.
+    """
+
+    limit: int | None = 10
+    offset: int = 0
+    min_score: float | None = None
+    strategy: Strategy | None = None
+    ef_search: int | None = None
+    per_group: int | None = None
+    diversity: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None:
+            _check_whole("limit", self.limit, 1, MAX_LIMIT)
+        elif self.min_score is None:
+            raise InvalidInput("limit=None returns all hits that reach a score; pass min_score as well, or a limit")
+        elif self.offset or self.per_group or self.diversity is not None or self.strategy is Strategy.ITERATIVE:
+            raise InvalidInput("limit=None compares every row; it goes with min_score and where, and nothing else")
+        _check_whole("offset", self.offset, 0, MAX_LIMIT)
+        if self.ef_search is not None:
+            _check_whole("ef_search", self.ef_search, 1, MAX_EF_SEARCH)
+        if self.per_group is not None:
+            _check_whole("per_group", self.per_group, 1, MAX_EF_SEARCH)
+        _check_real("min_score", self.min_score, -math.inf, math.inf)
+        _check_real("diversity", self.diversity, 0.0, 1.0)
+        if self.diversity is not None:
+            self._check_varied()
+
+    def _check_varied(self) -> None:
+        if self.offset:
+            raise InvalidInput("diversity and offset exclude each other: what is varied depends on all hits before")
+        if self.limit is not None and self.limit > MAX_VARIED:
+            raise InvalidInput(f"with diversity, limit is at most {MAX_VARIED}, not {self.limit}")
+        if self.per_group is not None and self.per_group > 1:
+            raise InvalidInput("with diversity, only the best chunk of each document counts; leave per_group out")
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether the nearest rows are all that is asked for."""
+        return self.limit is not None and self.offset == 0 and self.per_group is None and self.diversity is None
+
+
+def _check_whole(name: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
+        raise InvalidInput(f"{name} is a whole number from {least} to {most}, not {_shown(value)}")
+
+
+def _check_real(name: str, value: object, least: float, most: float) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= _as_float(value) <= most:
+        between = "" if math.isinf(least) else f" from {least:g} to {most:g}"
+        raise InvalidInput(f"{name} is a number{between}, not {_shown(value)}")
+
+
+def _as_float(value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.40}"
+    except ValueError:  # Python writes no number of thousands of digits
+        return f"a huge {type(value).__name__}"

@@ -1,0 +1,354 @@
+"""How a search is run: planned, sent, completed where the index held too little, grouped, varied and cut."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vectordb import repository, vectors
+from vectordb.database import Database, PsycopgConnection
+from vectordb.documents import Hit, Results, SearchPlan
+from vectordb.filters import Filter
+from vectordb.metrics import VectorSpace
+from vectordb.planner import Planner
+from vectordb.repository import FoundRow
+from vectordb.search.diversity import diversify
+from vectordb.search.options import MAX_LIMIT, SearchOptions
+from vectordb.search.planning import EXACT, Decision, Strategy
+from vectordb.search.statements import (
+    Shape,
+    Statement,
+    grouped_statement,
+    search_statement,
+    unfiltered_access,
+)
+from vectordb.tables import Tables
+
+# Candidates that are looked at for a choice of various or grouped hits, and how often more are fetched.
+_CANDIDATES_PER_HIT = 4
+_FEWEST_CANDIDATES = 50
+_MOST_CANDIDATES = 4_000
+
+
+class _Found(NamedTuple):
+    """Rows by distance, and how they were found."""
+
+    rows: Sequence[FoundRow]
+    plan: SearchPlan
+
+
+class Searcher:
+    """Runs searches over the chunks of one collection; safe to share between threads.
+
+    Args:
+        database: Where the collection lives.
+        tables: Of the collection.
+        space: Of its embeddings.
+        planner: Of the collection.
+        method: Of its vector index; None where there is none.
+    """
+
+    def __init__(
+        self, database: Database, tables: Tables, space: VectorSpace, planner: Planner, method: str | None
+    ) -> None:
+        self._database = database
+        self._tables = tables
+        self._space = space
+        self._planner = planner
+        self._method = method
+        self._unfiltered = lru_cache(maxsize=64)(self._unfiltered_search)
+
+    def search(self, query: bytes, options: SearchOptions, where: Filter | None) -> Results:
+        """Return the hits nearest to a vector.
+
+        Round trips: 1 without a filter; see `Planner.decide` for the others, and one more where the index held too
+        few rows. Grouped, varied and later pages take several.
+        """
+        return self._database.run(lambda connection: self._search(connection, query, options, where))
+
+    def search_many(self, queries: list[bytes], options: SearchOptions, where: Filter | None) -> list[Results]:
+        """Return the hits nearest to each vector.
+
+        Round trips: As `search`, for all of them together where only the nearest are asked for.
+        """
+        if not queries:
+            return []
+        if not options.is_simple:
+            return self._database.run(
+                lambda connection: [self._search(connection, query, options, where) for query in queries]
+            )
+        return self._database.run(lambda connection: self._search_many(connection, queries, options, where))
+
+    def _search(
+        self, connection: PsycopgConnection, query: bytes, options: SearchOptions, where: Filter | None
+    ) -> Results:
+        if options.limit is None:
+            found = self._within(connection, query, options, where)
+        elif options.diversity is not None:
+            found = self._varied(connection, query, options, where)
+        elif options.offset:
+            found = self._page(connection, query, options, where)
+        else:
+            found = self._first(connection, query, options.limit, options, where)
+        return self._results(found, options)
+
+    def _first(
+        self, connection: PsycopgConnection, query: bytes, wanted: int, options: SearchOptions, where: Filter | None
+    ) -> _Found:
+        """Return the nearest rows, or those of the nearest documents, without regard to the offset."""
+        if options.per_group is not None:
+            return self._grouped(connection, query, wanted, options.per_group, options, where)
+        return self._nearest(connection, query, wanted, options, where)
+
+    def _results(self, found: _Found, options: SearchOptions) -> Results:
+        score, loads, first = self._space.score, json.loads, options.offset + 1
+        hits = [
+            Hit(row[0], row[1], row[2], loads(row[3]), score(row[4]), row[4], rank)
+            for rank, row in enumerate(found.rows, first)
+        ]
+        if options.min_score is not None:
+            least = options.min_score
+            hits = [hit for hit in hits if hit.score >= least]
+        return Results(hits, found.plan)
+
+    # The nearest rows: every other search is made of these.
+
+    def _nearest(
+        self,
+        connection: PsycopgConnection,
+        query: bytes,
+        wanted: int,
+        options: SearchOptions,
+        where: Filter | None,
+        *,
+        embeddings: bool = False,
+    ) -> _Found:
+        """Return the nearest rows, `wanted` of them unless fewer match."""
+        if where is None and options.strategy is None and not embeddings:
+            statement, plan = self._unfiltered(wanted, options.ef_search)
+            rows = repository.search_chunks(connection, statement, query)
+            if len(rows) >= wanted or plan.strategy == Strategy.EXACT:
+                return _Found(rows, plan)
+            return self._checked(connection, query, Shape(wanted), _Found(rows, plan))
+        decision = self._decide(connection, query, wanted, options, where)
+        found = self._run(connection, query, Shape(wanted, embeddings=embeddings), decision, where)
+        return self._completed(connection, query, Shape(wanted, embeddings=embeddings), decision, where, found, options)
+
+    def _decide(
+        self, connection: PsycopgConnection, query: bytes, wanted: int, options: SearchOptions, where: Filter | None
+    ) -> Decision:
+        if where is None:
+            if options.strategy is Strategy.EXACT:
+                return Decision(EXACT, "asked for")
+            return Decision(unfiltered_access(self._method, wanted, options.ef_search), "there is no filter")
+        return self._planner.decide(
+            connection,
+            where,
+            query,
+            method=self._method,
+            wanted=wanted,
+            ef_search=options.ef_search,
+            forced=options.strategy,
+        )
+
+    def _run(
+        self, connection: PsycopgConnection, query: bytes, shape: Shape, decision: Decision, where: Filter | None
+    ) -> _Found:
+        statement = search_statement(self._tables, decision.access, shape, where)
+        return _Found(repository.search_chunks(connection, statement, query), _plan(decision))
+
+    def _completed(
+        self,
+        connection: PsycopgConnection,
+        query: bytes,
+        shape: Shape,
+        decision: Decision,
+        where: Filter | None,
+        found: _Found,
+        options: SearchOptions,
+    ) -> _Found:
+        """Return as many rows as match, where the index held fewer than were asked for."""
+        if len(found.rows) >= shape.limit or decision.access.strategy is Strategy.EXACT:
+            return found
+        if where is None:
+            return self._checked(connection, query, shape, found)
+        if options.strategy is Strategy.ITERATIVE:
+            return _Found(found.rows, found.plan.incomplete())
+        if decision.access.strategy is Strategy.PLAIN:
+            again = self._planner.decide_again(connection, decision, query, wanted=shape.limit, found=len(found.rows))
+            found = self._run(connection, query, shape, again, where)
+            if len(found.rows) >= shape.limit or again.access.strategy is Strategy.EXACT:
+                return found
+        last = Decision(EXACT, "the index gave up before enough rows matched", decision.estimate)
+        return self._run(connection, query, shape, last, where)
+
+    def _checked(self, connection: PsycopgConnection, query: bytes, shape: Shape, found: _Found) -> _Found:
+        """Return all rows of a table that has not as many as asked for; or what the index left out."""
+        if repository.count_chunks(connection, self._tables, shape.limit) <= len(found.rows):
+            return found
+        return self._run(connection, query, shape, Decision(EXACT, "the index held too few rows"), None)
+
+    def _unfiltered_search(self, limit: int, ef_search: int | None) -> tuple[Statement, SearchPlan]:
+        access = unfiltered_access(self._method, limit, ef_search)
+        reason = "there is no index" if access.strategy is Strategy.EXACT else "there is no filter"
+        return search_statement(self._tables, access, Shape(limit), None), _plan(Decision(access, reason))
+
+    def _search_many(
+        self, connection: PsycopgConnection, queries: list[bytes], options: SearchOptions, where: Filter | None
+    ) -> list[Results]:
+        assert options.limit is not None  # noqa: S101 - simple options have one
+        decision = self._decide(connection, queries[0], options.limit, options, where)
+        shape = Shape(options.limit, many=True)
+        statement = search_statement(self._tables, decision.access, shape, where)
+        rows_of_each = repository.search_many(connection, self._tables, statement, queries)
+        one, plan = Shape(options.limit), _plan(decision)
+        fewest = min(map(len, rows_of_each))
+        if where is None and fewest < options.limit:
+            # Asked once for all of them.
+            whole = repository.count_chunks(connection, self._tables, options.limit) <= fewest
+        else:
+            whole = fewest >= options.limit
+        results = []
+        for query, rows in zip(queries, rows_of_each, strict=True):
+            found = _Found(rows, plan)
+            if not whole:
+                found = self._completed(connection, query, one, decision, where, found, options)
+            results.append(self._results(found, options))
+        return results
+
+    # Everything that is more than the nearest rows.
+
+    def _within(
+        self, connection: PsycopgConnection, query: bytes, options: SearchOptions, where: Filter | None
+    ) -> _Found:
+        """Return all rows that reach the score, at most 100,000."""
+        assert options.min_score is not None  # noqa: S101 - checked by the options
+        farthest = self._space.distance(options.min_score)
+        # The score itself is compared afterwards; rounding must not lose a row before that.
+        farthest += 1e-6 * max(1.0, abs(farthest))
+        statement = search_statement(self._tables, EXACT, Shape(MAX_LIMIT, within=True), where)
+        rows = repository.search_chunks(connection, statement, query, {"farthest": farthest})
+        plan = _plan(Decision(EXACT, "all rows that reach a score are asked for"))
+        return _Found(rows, plan if len(rows) < MAX_LIMIT else plan.incomplete())
+
+    def _page(
+        self, connection: PsycopgConnection, query: bytes, options: SearchOptions, where: Filter | None
+    ) -> _Found:
+        """Return a later page: pages are cut from one order that does not depend on the page.
+
+        The order is that of windows of limit, twice, four times … as many rows or documents, each without those of
+        the windows before. An index that looks at more candidates may find a row that it missed before; it comes on a
+        later page then, and no row comes twice or is left out.
+        """
+        assert options.limit is not None  # noqa: S101 - checked by the options
+        offset, end = options.offset, options.offset + options.limit
+        decision = self._decide(connection, query, options.limit, options, where)
+        if decision.access.strategy is Strategy.EXACT:
+            if options.per_group is None:
+                return self._run(connection, query, Shape(options.limit, offset), decision, where)
+            statement = grouped_statement(
+                self._tables, where, limit=options.limit, offset=offset, per_group=options.per_group
+            )
+            return _Found(repository.search_documents(connection, statement, query), _plan(decision))
+        pages: dict[Any, list[FoundRow]] = {}
+        window = options.limit
+        while True:
+            found = self._first(connection, query, window, options, where)
+            places: dict[Any, list[FoundRow]] = {}
+            for row in found.rows:
+                places.setdefault((row[0], row[1]) if options.per_group is None else row[0], []).append(row)
+            pages |= {key: rows for key, rows in places.items() if key not in pages}
+            if len(pages) >= end or len(places) < window or window >= MAX_LIMIT:
+                page = [row for rows in list(pages.values())[offset:end] for row in rows]
+                cut = len(pages) < end and len(places) >= window
+                return _Found(sorted(page, key=_by_distance), found.plan.incomplete() if cut else found.plan)
+            window = min(2 * window, MAX_LIMIT)
+
+    def _grouped(
+        self,
+        connection: PsycopgConnection,
+        query: bytes,
+        documents: int,
+        per_group: int,
+        options: SearchOptions,
+        where: Filter | None,
+    ) -> _Found:
+        """Return the nearest documents, with the nearest chunks of each."""
+        decision = self._decide(connection, query, documents, options, where)
+        wanted = max(_FEWEST_CANDIDATES, documents * per_group * _CANDIDATES_PER_HIT)
+        while decision.access.strategy is not Strategy.EXACT and wanted <= _MOST_CANDIDATES:
+            found = self._nearest(connection, query, wanted, options, where)
+            ids = list(dict.fromkeys(row[0] for row in found.rows))[:documents]
+            if len(ids) == documents or len(found.rows) < wanted:
+                rows = found.rows
+                if per_group > 1:
+                    # The second nearest chunk of a document may be far behind the nearest of others.
+                    statement = grouped_statement(
+                        self._tables, where, limit=documents, offset=0, per_group=per_group, of_documents=True
+                    )
+                    rows = repository.search_documents(connection, statement, query, ids)
+                return _Found(_best_of_each(rows, ids, per_group), found.plan)
+            wanted *= _CANDIDATES_PER_HIT
+        exact = Decision(EXACT, decision.reason if decision.access == EXACT else "every document has to be looked at")
+        statement = grouped_statement(self._tables, where, limit=documents, offset=0, per_group=per_group)
+        return _Found(repository.search_documents(connection, statement, query), _plan(exact))
+
+    def _varied(
+        self, connection: PsycopgConnection, query: bytes, options: SearchOptions, where: Filter | None
+    ) -> _Found:
+        """Return hits that are near the query and unlike each other."""
+        assert options.limit is not None  # noqa: S101 - checked by the options
+        assert options.diversity is not None  # noqa: S101 - so it was asked for
+        pool = max(_FEWEST_CANDIDATES, options.limit * _CANDIDATES_PER_HIT)
+        score, least = self._space.score, -math.inf if options.min_score is None else options.min_score
+        while True:
+            found = self._nearest(connection, query, pool, options, where, embeddings=True)
+            rows = [row for row in found.rows if score(row[4]) >= least]
+            if options.per_group is None:
+                break
+            more = len(rows) == pool
+            rows = _best_of_each(rows, dict.fromkeys(row[0] for row in rows), options.per_group)
+            if not more or len(rows) >= options.limit or pool == MAX_LIMIT:
+                break
+            pool = min(MAX_LIMIT, pool * _CANDIDATES_PER_HIT)
+        chosen = diversify(
+            np.array([score(row[4]) for row in rows], dtype=np.float64),
+            vectors.decode([bytes(row[5]) for row in rows], self._space),
+            self._space.metric,
+            diversity=options.diversity,
+            limit=options.limit,
+        )
+        return _Found([rows[position] for position in chosen], found.plan)
+
+
+def _best_of_each(rows: Iterable[FoundRow], ids: Iterable[str], per_group: int) -> list[FoundRow]:
+    """Return the first rows of each document among `ids`, in the order they have."""
+    left = dict.fromkeys(ids, per_group)
+    best = []
+    for row in rows:
+        if left.get(row[0], 0) > 0:
+            left[row[0]] -= 1
+            best.append(row)
+    return best
+
+
+def _by_distance(row: FoundRow) -> tuple[float, str, int]:
+    return row[4], row[0], row[1]
+
+
+def _plan(decision: Decision) -> SearchPlan:
+    estimate = decision.estimate
+    access = decision.access
+    return SearchPlan(
+        str(access.strategy),
+        decision.reason,
+        None if estimate is None else round(estimate.matches),
+        None if estimate is None else round(estimate.rows),
+        access.candidates if access.method == "hnsw" else None,
+        decision.hint,
+    )
