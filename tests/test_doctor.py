@@ -58,6 +58,7 @@ def docs(db: VectorDB) -> Collection:
 
 def test_a_healthy_database(db: VectorDB, docs: Collection) -> None:
     fill(docs, 2_000)
+    db.close()  # else what was written counts as written after the index was built
     docs.create_index(HNSW(m=8, ef_construction=16))
     db.close()
     found = db.doctor()

@@ -24,11 +24,16 @@ def test_an_empty_database_gets_tables_as_the_options_say(
 ) -> None:
     monkeypatch.setenv("VECTORDB_DIMENSIONS", "8")
     options = "--dimensions 64 --metric l2 --storage halfvec --m 24 --ef-construction 50 --text-config simple"
+    options += " --field year=int --field lang=str"
     done = reader("migrate", "--url", database_url, *options.split())
     assert (done.code, done.out, done.err) == (0, f"before: no tables\nafter: {HEAD}\n", "")
     column, index = column_and_index(database_url)
     assert column == "halfvec(64)"
     assert "USING hnsw (embedding halfvec_l2_ops) WITH (m='24', ef_construction='50')" in index
+    assert reader("collection", "show", "default", "--url", database_url, "--json").json["fields"] == {
+        "lang": "str",
+        "year": "int",
+    }
 
 
 def test_options_that_cannot_be_leave_the_database_empty(reader: CommandLine, database_url: str) -> None:

@@ -139,8 +139,6 @@ def delete(
 ) -> None:
     """Delete documents by id, by a filter, or those that fit both."""
     condition = parse_where(where)
-    if condition is not None and condition.to_dict() == {"and": []}:
-        raise InvalidInput("an empty filter deletes nothing; `vectordb collection drop` drops everything")
     with open_collection(url, path, collection) as chosen:
         _confirm_for(chosen, condition, "delete", yes=yes)
         deleted = chosen.delete(ids or None, where=condition)

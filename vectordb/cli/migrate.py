@@ -11,7 +11,7 @@ import typer
 
 from vectordb.cli import options
 from vectordb.cli.database import confirm
-from vectordb.cli.options import given
+from vectordb.cli.options import declared_fields, given
 from vectordb.cli.output import print_json, print_line, print_note
 from vectordb.cli.progress import waiting
 
@@ -36,13 +36,14 @@ def migrate(
     ef_construction: options.EfConstruction = None,
     lists: options.Lists = None,
     text_config: options.TextConfig = None,
+    field: options.Fields = None,
     url: options.Url = None,
     path: options.DataPath = None,
     as_json: options.Json = False,
 ) -> None:
     """Create the tables, or bring them to another version of the library.
 
-    The options from --model to --text-config say what the default collection is like, and count
+    The options from --model to --field say what the default collection is like, and count
     only when it is created. Other commands find another --schema by $VECTORDB_SCHEMA.
     """
     collection = given(
@@ -55,6 +56,7 @@ def migrate(
         ef_construction=ef_construction,
         lists=lists,
         text_config=text_config,
+        fields=",".join(f"{name}:{kind}" for name, kind in (declared_fields(field) or {}).items()) or None,
     )
     with _open({**collection, **given(schema=schema)}, url, path) as (database, chosen):
         before = _revision(database, chosen)
