@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install -qq -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test fuzz lint format bench clean
 .NOTPARALLEL:
 
 help: ## Show this list.
@@ -26,6 +26,9 @@ demo: $(VENV)/.runtime ## Embed, store and search a few texts in a PostgreSQL of
 
 test: $(VENV)/.dev ## Run the tests.
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(VENV)/.dev ## Hold 50,000 random filters against PostgreSQL; FUZZ_SEED=... repeats a run.
+	HF_HUB_OFFLINE=1 FUZZ_FILTERS=50000 $(BIN)/python -m pytest tests/store/test_filter_fuzz.py -s $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and the direction of imports.
 	$(BIN)/ruff check .

@@ -40,9 +40,10 @@ def filter_text(where: Filter, random: Random) -> str:
     """Write a filter for which `has_text` is true."""
     if isinstance(where, (And, Or)):
         word = "and" if isinstance(where, And) else "or"
-        # A part of the same kind would be taken for parts of the whole; the rest needs no parentheses for And in Or.
+        # A part of the same kind would be taken for parts of the whole; And in Or needs no parentheses.
+        inside = (And, Or) if word == "and" else Or
         parts = [
-            f"({text})" if isinstance(part, Or if word == "and" else ()) or isinstance(part, type(where)) else text
+            f"({text})" if isinstance(part, inside) else text
             for part, text in ((part, filter_text(part, random)) for part in where.parts)
         ]
         return _word(f" {word} ", random).join(parts)

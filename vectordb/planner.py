@@ -6,6 +6,7 @@ What it learns is kept for a while, so that a filter that is used again costs no
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import Counter
 from dataclasses import replace
@@ -176,8 +177,9 @@ class Planner:
         rows = sample.rows / sample.pages * size.pages
         matches = sample.matches / sample.rows * rows
         if sample.matches < _FEW_IN_SAMPLE and size.rows is not None:
-            # Too few to tell how few; PostgreSQL's guess counts up to what the sample makes likely.
-            matches = min(expected, (sample.matches + 3) / sample.rows * rows)
+            # Too few to tell how few; PostgreSQL's guess counts where the sample makes it likely.
+            most, least = sample.matches + 3, sample.matches - 1.5 * math.sqrt(sample.matches)
+            matches = min(most / sample.rows * rows, max(least / sample.rows * rows, expected))
         return Estimate(matches, rows, indexed, min(20.0, max(0.05, sample.microseconds)))
 
     def _costs(self, connection: PsycopgConnection, size: TableSize, method: str, query: bytes) -> Costs:

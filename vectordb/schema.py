@@ -103,7 +103,7 @@ def create_index(connection: Connection, config: CollectionConfig, index: Vector
     _execute(connection, [CreateIndex(declared)])
     registry.set_index(connection, config.name, index)
     # An index is built over a freshly filled table, of which the planner knows nothing yet.
-    connection.execute(text(f"ANALYZE {', '.join(quote(schema, table) for table in table_names(config.name))}"))
+    _analyze(connection, config, schema)
     return changed
 
 
@@ -137,6 +137,7 @@ def add_fields(
     add_field_columns(connection, table_names(config.name), added, schema)
     changed = replace(config, fields={**config.fields, **added})
     registry.set_fields(connection, config.name, changed.fields)
+    _analyze(connection, config, schema)
     return changed
 
 
@@ -193,6 +194,11 @@ def drop_fields(
     changed = replace(config, fields={name: kind for name, kind in config.fields.items() if name not in dropped})
     registry.set_fields(connection, config.name, changed.fields)
     return changed
+
+
+def _analyze(connection: Connection, config: CollectionConfig, schema: str) -> None:
+    """Have PostgreSQL gather the statistics that searches are planned by."""
+    connection.execute(text(f"ANALYZE {', '.join(quote(schema, table) for table in table_names(config.name))}"))
 
 
 def _check_rows(connection: Connection, documents: str, fields: Mapping[str, FieldType], schema: str) -> None:

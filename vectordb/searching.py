@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -130,14 +131,22 @@ class Searcher:
     ) -> _Found:
         """Return the nearest rows, `wanted` of them unless fewer match."""
         if where is None and options.strategy is None and not embeddings:
-            statement, plan = self._unfiltered(wanted, options.ef_search)
-            rows = repository.search_chunks(connection, statement, query)
-            if len(rows) >= wanted or plan.strategy == Strategy.EXACT:
-                return _Found(rows, plan)
-            return self._checked(connection, query, Shape(wanted), _Found(rows, plan))
+            return self._nearest_of_all(connection, query, wanted, options)
         decision = self._decide(connection, query, wanted, options, where)
-        found = self._run(connection, query, Shape(wanted, embeddings=embeddings), decision, where)
-        return self._completed(connection, query, Shape(wanted, embeddings=embeddings), decision, where, found, options)
+        shape = Shape(wanted, embeddings=embeddings)
+        [found] = self._completed(connection, [query], shape, decision, where, options)
+        return found
+
+    def _nearest_of_all(
+        self, connection: PsycopgConnection, query: bytes, wanted: int, options: SearchOptions
+    ) -> _Found:
+        """Return the nearest rows of the table; the statement is made once."""
+        statement, decision, plan = self._unfiltered(wanted, options.ef_search)
+        rows = repository.search_chunks(connection, statement, query)
+        following = self._following(connection, query, wanted, decision, None, len(rows), options)
+        if following is None:
+            return _Found(rows, plan)
+        return self._run(connection, query, Shape(wanted), following, None)
 
     def _decide(
         self, connection: PsycopgConnection, query: bytes, wanted: int, options: SearchOptions, where: Filter | None
@@ -165,61 +174,75 @@ class Searcher:
     def _completed(
         self,
         connection: PsycopgConnection,
-        query: bytes,
+        queries: Sequence[bytes],
         shape: Shape,
         decision: Decision,
         where: Filter | None,
-        found: _Found,
         options: SearchOptions,
-    ) -> _Found:
-        """Return as many rows as match, where the index held fewer than were asked for."""
-        if len(found.rows) >= shape.limit or decision.access.strategy is Strategy.EXACT:
-            return found
+    ) -> list[_Found]:
+        """Run searches together, and those that found fewer rows than match in another way."""
+        found: dict[int, _Found] = {}
+        left, way, again = list(range(len(queries))), decision, False
+        while True:
+            several = replace(shape, many=len(left) > 1)
+            statement, plan = search_statement(self._tables, way.access, several, where), _plan(way)
+            given = [queries[number] for number in left]
+            if several.many:
+                rows_of_each = repository.search_many(connection, self._tables, statement, given)
+            else:
+                rows_of_each = [repository.search_chunks(connection, statement, given[0])]
+            found |= {number: _Found(rows, plan) for number, rows in zip(left, rows_of_each, strict=True)}
+            left = [number for number in left if len(found[number].rows) < shape.limit]
+            if not left:
+                break
+            fewest = min(len(found[number].rows) for number in left)
+            following = self._following(
+                connection, queries[left[0]], shape.limit, way, where, fewest, options, again=again
+            )
+            if following is None:
+                break
+            way, again = following, True
+        if where is not None and options.strategy is Strategy.ITERATIVE:
+            found |= {number: _Found(found[number].rows, found[number].plan.incomplete()) for number in left}
+        return [found[number] for number in range(len(queries))]
+
+    def _following(
+        self,
+        connection: PsycopgConnection,
+        query: bytes,
+        wanted: int,
+        way: Decision,
+        where: Filter | None,
+        found: int,
+        options: SearchOptions,
+        *,
+        again: bool = False,
+    ) -> Decision | None:
+        """Return what to do after a way that found so many rows; None where they suffice, or no other is allowed."""
+        if found >= wanted or way.access.strategy is Strategy.EXACT:
+            return None
         if where is None:
-            return self._checked(connection, query, shape, found)
+            whole = repository.count_chunks(connection, self._tables, wanted) <= found
+            return None if whole else Decision(EXACT, "the index held too few rows")
         if options.strategy is Strategy.ITERATIVE:
-            return _Found(found.rows, found.plan.incomplete())
-        if decision.access.strategy is Strategy.PLAIN:
-            again = self._planner.decide_again(connection, decision, query, wanted=shape.limit, found=len(found.rows))
-            found = self._run(connection, query, shape, again, where)
-            if len(found.rows) >= shape.limit or again.access.strategy is Strategy.EXACT:
-                return found
-        last = Decision(EXACT, "the index gave up before enough rows matched", decision.estimate)
-        return self._run(connection, query, shape, last, where)
+            return None
+        if way.access.strategy is Strategy.PLAIN and not again:
+            return self._planner.decide_again(connection, way, query, wanted=wanted, found=found)
+        return replace(way, access=EXACT, reason="the index gave up before enough rows matched")
 
-    def _checked(self, connection: PsycopgConnection, query: bytes, shape: Shape, found: _Found) -> _Found:
-        """Return all rows of a table that has not as many as asked for; or what the index left out."""
-        if repository.count_chunks(connection, self._tables, shape.limit) <= len(found.rows):
-            return found
-        return self._run(connection, query, shape, Decision(EXACT, "the index held too few rows"), None)
-
-    def _unfiltered_search(self, limit: int, ef_search: int | None) -> tuple[Statement, SearchPlan]:
+    def _unfiltered_search(self, limit: int, ef_search: int | None) -> tuple[Statement, Decision, SearchPlan]:
         access = unfiltered_access(self._method, limit, ef_search)
         reason = "there is no index" if access.strategy is Strategy.EXACT else "there is no filter"
-        return search_statement(self._tables, access, Shape(limit), None), _plan(Decision(access, reason))
+        decision = Decision(access, reason)
+        return search_statement(self._tables, access, Shape(limit), None), decision, _plan(decision)
 
     def _search_many(
         self, connection: PsycopgConnection, queries: list[bytes], options: SearchOptions, where: Filter | None
     ) -> list[Results]:
         assert options.limit is not None  # noqa: S101 - simple options have one
         decision = self._decide(connection, queries[0], options.limit, options, where)
-        shape = Shape(options.limit, many=True)
-        statement = search_statement(self._tables, decision.access, shape, where)
-        rows_of_each = repository.search_many(connection, self._tables, statement, queries)
-        one, plan = Shape(options.limit), _plan(decision)
-        fewest = min(map(len, rows_of_each))
-        if where is None and fewest < options.limit:
-            # Asked once for all of them.
-            whole = repository.count_chunks(connection, self._tables, options.limit) <= fewest
-        else:
-            whole = fewest >= options.limit
-        results = []
-        for query, rows in zip(queries, rows_of_each, strict=True):
-            found = _Found(rows, plan)
-            if not whole:
-                found = self._completed(connection, query, one, decision, where, found, options)
-            results.append(self._results(found, options))
-        return results
+        found = self._completed(connection, queries, Shape(options.limit), decision, where, options)
+        return [self._results(part, options) for part in found]
 
     # Everything that is more than the nearest rows.
 
@@ -262,7 +285,7 @@ class Searcher:
             places: dict[Any, list[FoundRow]] = {}
             for row in found.rows:
                 places.setdefault((row[0], row[1]) if options.per_group is None else row[0], []).append(row)
-            pages |= {key: rows for key, rows in places.items() if key not in pages}
+            pages |= places
             if len(pages) >= end or len(places) < window or window >= MAX_LIMIT:
                 page = [row for rows in list(pages.values())[offset:end] for row in rows]
                 cut = len(pages) < end and len(places) >= window

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
 from sqlalchemy.orm import aliased
 
 from tests.store.conftest import NewCollection
-from tests.support import HashedEmbedder
+from tests.support import HashedEmbedder, hashed_words
 from vectordb import Chunking, Collection, Document, F, VectorDB, models
 from vectordb.errors import ConfigurationError, InvalidFilter
 from vectordb.filters import as_filter
@@ -59,8 +61,8 @@ def pets(home: VectorDB) -> Collection:
 Make = Callable[[Any, Any], Any]
 
 
-def same_row(d: Any, c: Any) -> Any:
-    return sa.exists().where(OWNERS.c.document == d.id, OWNERS.c.owner == "ann")
+def counted(c: Any) -> Any:
+    return sa.select(c.document_id, sa.func.count().label("number")).group_by(c.document_id).subquery()
 
 
 # What is asked of documents; of chunks then all those of the documents are found.
@@ -114,6 +116,59 @@ OF_DOCUMENTS: dict[str, tuple[Make, set[str]]] = {
         ),
         set(),
     ),
+    "joined": (
+        lambda d, c: (
+            sa.select(OWNERS.c.n)
+            .join(c, c.document_id == OWNERS.c.document)
+            .where(OWNERS.c.document == d.id, c.ordinal == 1)
+            .exists()
+        ),
+        {"a"},
+    ),
+    "union": (
+        lambda d, c: d.id.in_(
+            sa.union(
+                sa.select(OWNERS.c.document).where(OWNERS.c.n == 1),
+                sa.select(c.document_id).where(c.content.like("%bird%")),
+            )
+        ),
+        {"a", "c"},
+    ),
+    "grouped subquery": (
+        lambda d, c: (lambda of: d.id.in_(sa.select(of.c.document_id).where(of.c.number == 2)))(counted(c)),
+        {"a", "c"},
+    ),
+    "correlate": (
+        lambda d, c: (
+            sa.select(sa.func.max(OWNERS.c.n)).where(OWNERS.c.document == d.id).correlate(d).scalar_subquery() == 3
+        ),
+        {"b"},
+    ),
+    "correlate_except": (
+        lambda d, c: (
+            sa.select(sa.func.count(OWNERS.c.n))
+            .where(OWNERS.c.document == d.id)
+            .correlate_except(OWNERS)
+            .scalar_subquery()
+            == 0
+        ),
+        {"c", "d"},
+    ),
+    "two levels": (
+        lambda d, c: d.chunks.any(
+            sa.exists().where(OWNERS.c.document == c.document_id, OWNERS.c.n == c.ordinal + 1, d.year == 2000)
+        ),
+        {"a"},
+    ),
+    "case": (lambda d, c: sa.case((d.year > 2001, d.title), else_="x").like("Title%"), {"c", "d"}),
+    "tuples": (lambda d, c: sa.tuple_(d.id, d.year).in_([("a", 2000), ("b", 5)]), {"a"}),
+    "array": (lambda d, c: d.id == sa.func.any(sa.cast(["a", "d"], ARRAY(sa.Text))), {"a", "d"}),
+    "json contains": (lambda d, c: d.metadata_.contains({"tag": "c"}), {"c"}),
+    "json path": (lambda d, c: d.metadata_[("tag",)].astext == "c", {"c"}),
+    "time": (lambda d, c: d.created_at < datetime.now(UTC) - timedelta(days=1), set()),
+    "json value": (lambda d, c: d.metadata_["year"] == sa.cast(2001, JSONB), {"b"}),
+    "json paths": (lambda d, c: d.metadata_.has_any(array(["x", "tag"])), set("abcd")),
+    "null-safe": (lambda d, c: d.uri.is_distinct_from("file:a%"), {"b", "c", "d"}),
     "another alias": (
         lambda d, c: sa.exists().where(aliased(d, name="other").year < d.year),
         {"b", "c", "d"},
@@ -139,6 +194,7 @@ OF_CHUNKS: dict[str, tuple[Make, set[tuple[str, int]]]] = {
     "declared": (lambda d, c: c.year == 2000, {("a", 0), ("a", 1)}),
     "correlated": (lambda d, c: sa.exists().where(OWNERS.c.document == c.document_id), {("a", 0), ("a", 1), ("b", 0)}),
     "percent": (lambda d, c: c.content.contains("100%", autoescape=True), {("c", 1)}),
+    "embedding": (lambda d, c: c.embedding == hashed_words([TEXTS["b"]])[0], {("b", 0)}),
     "full text": (
         lambda d, c: c.content_tsv.bool_op("@@")(sa.func.to_tsquery("english", "cats")),
         {("a", 0), ("b", 0)},
@@ -227,7 +283,8 @@ def test_the_models_of_the_default_collection(db: VectorDB) -> None:
     for where in (c.content == "two", d.id == "b", d.chunks.any(c.content == "two"), ~d.chunks.any(c.content == "one")):
         assert [document.id for document in docs.scan(where)] == ["b"]
         assert {id for id, _ in chunks_by_vector(docs, where)} == {"b"}
-    for where in (c.document.has(d.id == "b"), docs.Document.id == "b", (F("id") == "b") & (d.id == "b")):
+    others: list[Any] = [c.document.has(d.id == "b"), docs.Document.id == "b", (F("id") == "b") & (d.id == "b")]
+    for where in others:
         assert [document.id for document in docs.scan(where)] == ["b"]
 
 

@@ -290,7 +290,13 @@ def test_settings_do_not_leak(one_connection: VectorDB, index: HNSW | IVFFlat) -
     docs.upsert_vectors(range(100), [[1, 0, n] for n in range(100)])
     docs.create_index(index)
     before = settings(db)
-    for options in ({"ef_search": 321}, {"limit": 3_000}, {"where": F("a") == 1}, {"limit": 3_000, "ef_search": 500}):
+    several: list[dict[str, Any]] = [
+        {"ef_search": 321},
+        {"limit": 3_000},
+        {"where": F("a") == 1},
+        {"limit": 3_000, "ef_search": 500},
+    ]
+    for options in several:
         docs.search([1, 0, 0], **options)
         assert settings(db) == before
         docs.search([1, 0, 0], **options | {"where": F("a").missing(), "strategy": "iterative"})

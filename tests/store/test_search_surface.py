@@ -32,7 +32,11 @@ def cloud(request: pytest.FixtureRequest, home: VectorDB, matrix: NDArray[np.flo
     docs = home.create_collection(f"surface_{request.param.replace(' ', '_')}", dimensions=DIMENSIONS, index=None)
     metadata = [{"n": n, "percent": n % 100} for n in range(COUNT)]
     docs.upsert_vectors(range(COUNT), matrix, contents=["A text. " * 40] * COUNT, metadata=metadata)
-    index = {"hnsw": HNSW(), "poor hnsw": HNSW(m=2, ef_construction=4), "ivfflat": IVFFlat(lists=30)}
+    index: dict[str, HNSW | IVFFlat] = {
+        "hnsw": HNSW(),
+        "poor hnsw": HNSW(m=2, ef_construction=4),
+        "ivfflat": IVFFlat(lists=30),
+    }
     if request.param in index:
         docs.create_index(index[request.param])
     return docs
@@ -162,7 +166,9 @@ def test_pages_show_every_hit_once(
         assert hits == list(cloud.search(query, limit=12 * limit, exact=True))
 
 
-@pytest.mark.parametrize("options", [{}, {"exact": True}, {"where": F("percent") < 4}, {"group_by": "document"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"exact": True}, {"where": F("percent") < 4}, {"group_by": "document"}], ids=str
+)
 def test_the_pages_together_are_everything(cloud: Collection, options: dict[str, Any]) -> None:
     query = unit_vectors(np.random.default_rng(14), 1, DIMENSIONS)[0]
     found: list[Hit] = []
@@ -247,7 +253,7 @@ def test_all_that_reach_a_score(
     matrix = rng.integers(0, 3, (400, 12)) - 1.0
     matrix[~matrix.any(axis=1), 0] = 1
     docs.upsert_vectors(range(400), matrix, metadata=[{"even": n % 2 == 0} for n in range(400)])
-    stored = (matrix > 0).astype(np.float64) if bits else matrix
+    stored: NDArray[np.float64] = (matrix > 0).astype(np.float64) if bits else matrix.astype(np.float64)
     query = stored[7]
     expected = scores(distances(stored, query, metric), metric, 12)
     known = np.unique(np.round(expected, 9))
@@ -306,7 +312,7 @@ def test_examples_as_numpy_finds(new_collection: NewCollection, rng: np.random.G
         order[[*like, *unlike]] = math.inf
         found = docs.search(asked, like=like or None, unlike=unlike or None, limit=20)
         assert not {hit.document_id for hit in found} & {str(n) for n in [*like, *unlike]}
-        assert np.allclose([hit.distance for hit in found], np.sort(order)[:20], rtol=1e-4, atol=1e-4)
+        assert np.allclose(np.array([hit.distance for hit in found]), np.sort(order)[:20], rtol=1e-4, atol=1e-4)
 
 
 def test_an_example_alone_or_several_of_them(docs: Collection) -> None:
@@ -324,6 +330,7 @@ def test_an_example_alone_or_several_of_them(docs: Collection) -> None:
 
 def test_examples_that_do_not_do(docs: Collection) -> None:
     docs.upsert([Document("Cats purr.", 0), Document("", "empty")])
+    options: dict[str, Any]
     for options in ({"like": "missing"}, {"like": [0, "missing"]}, {"like": [0], "unlike": [1]}, {"like": "empty"}):
         with pytest.raises(DocumentNotFound):
             docs.search(**options)

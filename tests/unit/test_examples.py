@@ -46,7 +46,8 @@ def test_bits_of_most(metric: Metric) -> None:
 def test_a_query_that_was_found_comes_back() -> None:
     for metric in Metric:
         vector = example_vector([rows([1, 0, 1])], [], metric)
-        assert (vector.dtype, vector.shape) == (np.float32, (3,))
+        assert vector.dtype == np.float32
+        assert vector.shape == (3,)
         assert np.allclose(vector / np.linalg.norm(vector), np.array([1, 0, 1]) / np.sqrt(2))
 
 

@@ -152,9 +152,7 @@ def test_the_second_way_goes_by_what_was_seen(
     estimate: Estimate, wanted: int, candidates: int, costs: Costs, data: st.DataObject
 ) -> None:
     found = data.draw(st.integers(0, min(wanted, candidates)))
-    decision = decide_again(
-        estimate, method="hnsw", wanted=wanted, found=found, candidates=candidates, costs=costs
-    )
+    decision = decide_again(estimate, method="hnsw", wanted=wanted, found=found, candidates=candidates, costs=costs)
     access = decision.access
     assert decision.estimate is estimate
     if access == EXACT:

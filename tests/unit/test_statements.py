@@ -100,7 +100,9 @@ def test_names_are_quoted_and_percent_signs_doubled() -> None:
         assert 'OPERATOR("public".<%%>) ' in sql
 
 
-@pytest.mark.parametrize("limit", [0, -1, MAX_LIMIT + 1, "10", 10.0, True, [10], 10**5_000], ids=lambda value: ascii(type(value)))
+@pytest.mark.parametrize(
+    "limit", [0, -1, MAX_LIMIT + 1, "10", 10.0, True, [10], 10**5_000], ids=lambda value: ascii(type(value))
+)
 def test_limits(limit: Any) -> None:
     with pytest.raises(InvalidInput, match="limit is a whole number from 1 to 100000"):
         SearchOptions(limit=limit)
@@ -124,13 +126,17 @@ def test_per_group(per_group: Any) -> None:
         SearchOptions(per_group=per_group)
 
 
-@pytest.mark.parametrize("diversity", [-0.1, 1.1, float("nan"), "0.5", True, 10**400, [0.5]], ids=lambda value: f"{value!r:.20}")
+@pytest.mark.parametrize(
+    "diversity", [-0.1, 1.1, float("nan"), "0.5", True, 10**400, [0.5]], ids=lambda value: f"{value!r:.20}"
+)
 def test_diversity(diversity: Any) -> None:
     with pytest.raises(InvalidInput, match="diversity is a number from 0 to 1"):
         SearchOptions(diversity=diversity)
 
 
-@pytest.mark.parametrize("min_score", [float("nan"), "0.5", True, 10**400, -(10**400), [0.5], 1j], ids=lambda value: f"{value!r:.20}")
+@pytest.mark.parametrize(
+    "min_score", [float("nan"), "0.5", True, 10**400, -(10**400), [0.5], 1j], ids=lambda value: f"{value!r:.20}"
+)
 def test_min_score(min_score: Any) -> None:
     with pytest.raises(InvalidInput, match="min_score is a number"):
         SearchOptions(min_score=min_score)

@@ -7,12 +7,16 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import TextClause
+from sqlalchemy.sql.visitors import iterate
+
 from vectordb.binding import EmbedderBinding
 from vectordb.database import Database
 from vectordb.embedders import Embedder
-from vectordb.errors import ConfigurationError, InvalidText
+from vectordb.errors import ConfigurationError, InvalidFilter, InvalidText
 from vectordb.extension import Extension
-from vectordb.filters import And, Filter, as_filter, resolve
+from vectordb.filters import And, Expression, Filter, as_filter, resolve
+from vectordb.filters.nodes import walk
 from vectordb.metrics import Metric, Storage
 from vectordb.planner import Memory, Planner
 from vectordb.registry import CollectionConfig
@@ -123,6 +127,8 @@ class Handle:
             given = resolve(given, self._config.fields)
         if self._view is None:
             return given
+        if given is not None:
+            _check_no_raw_sql(given)
         return self._view.where if given is None else And((self._view.where, given))
 
     @property
@@ -135,6 +141,27 @@ class Handle:
             raise ConfigurationError(
                 f"{what} is a matter of the whole collection, not of a view; call it on db.collection(...)"
             )
+
+
+def _check_no_raw_sql(where: Filter) -> None:
+    """Check that a filter holds no SQL as text, which could close the parenthesis that confines it to a view.
+
+    Raises:
+        InvalidFilter: It does.
+    """
+    for part in walk(where):
+        if isinstance(part, Expression) and any(map(_is_raw_sql, iterate(part.clause))):
+            raise InvalidFilter(
+                "in a view, a SQLAlchemy expression cannot hold SQL as text() or literal_column(), because nothing "
+                "would confine it; write it with columns and operators",
+                path="",
+            )
+
+
+def _is_raw_sql(element: Any) -> bool:
+    text = element.text if isinstance(element, TextClause) else getattr(element, "is_literal", False) and element.name
+    # SQLAlchemy itself writes `SELECT *` and `SELECT 1` so, in exists() and count().
+    return bool(text) and text not in ("*", "1")
 
 
 def check_ids(ids: DocumentId | Iterable[DocumentId]) -> list[str]:

@@ -82,7 +82,7 @@ class Reading(Handle):
             DatabaseError: Or the kind that fits.
 
         Round trips: 1 without a filter; with one, 1 to 3 more to plan it unless it was planned within half a minute;
-        one more where the index held too few rows.
+        one or two more where the index held too few rows. Pages, groups and variety take several.
         """
         options = _options(limit, offset, min_score, exact, strategy, ef_search, group_by, per_group, diversity)
         condition = self._condition(where)
@@ -128,9 +128,8 @@ class Reading(Handle):
         Raises:
             Errors: As `search`.
 
-        Round trips: As one `search` for all queries together, and one or two more for each for which the index held
-        too few rows that match a filter; as one `search` for each with `offset`, `group_by`, `diversity` or
-        `limit=None`.
+        Round trips: As one `search` for all queries together; as one for each with `offset`, `group_by`, `diversity`
+        or `limit=None`.
         """
         options = _options(limit, offset, min_score, exact, strategy, ef_search, group_by, per_group, diversity)
         return self._searcher.search_many(self._encode_many(queries), options, self._condition(where))

@@ -13,6 +13,7 @@ from vectordb.collection.handle import DocumentId, Handle, Where, check_ids
 from vectordb.documents import UpsertResult
 from vectordb.errors import InvalidInput
 from vectordb.fields import check_metadata
+from vectordb.filters import And, as_filter
 from vectordb.loading import check_batch, load_vectors
 from vectordb.upserting import DocumentLike, Progress, Upsert, as_documents, prepare_documents
 from vectordb.validation import metadata_json
@@ -149,6 +150,8 @@ class Writing(Handle):
         encoded = metadata_json(metadata)
         check_metadata(metadata, self._config.fields)
         gone = list(remove)
+        if not all(isinstance(key, str) for key in gone):
+            raise InvalidInput("remove is a list of keys of the metadata, which are str")
         metadata_json(dict.fromkeys(gone))
         if both := set(gone) & set(metadata):
             raise InvalidInput(f"the key {min(both)!r:.60} is both set and removed")
@@ -173,7 +176,7 @@ class Writing(Handle):
 
         Round trips: 1.
         """
-        if ids is None and (where is None or (isinstance(where, Mapping) and not where)):
+        if ids is None and as_filter(where) in (None, And(())):
             raise InvalidInput("delete needs ids or where; to delete everything, drop the collection")
         wanted = None if ids is None else check_ids(ids)
         condition = self._condition(where)

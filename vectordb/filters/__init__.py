@@ -27,7 +27,6 @@ from vectordb.filters.json_form import parse
 from vectordb.filters.nodes import (
     MAX_FILTER_DEPTH,
     MAX_FILTER_NODES,
-    MAX_FILTER_VALUES,
     And,
     AnyOf,
     Compare,
@@ -43,7 +42,7 @@ from vectordb.filters.nodes import (
 )
 from vectordb.filters.resolving import resolve
 from vectordb.filters.text_form import parse_text
-from vectordb.filters.values import json_type
+from vectordb.filters.values import MAX_FILTER_VALUES, json_type
 
 __all__ = [
     "MAX_FILTER_DEPTH",

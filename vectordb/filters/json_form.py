@@ -107,7 +107,8 @@ def _parse(value: Any, path: str, depth: int, budget: Any) -> Filter:
     if depth > MAX_FILTER_DEPTH:
         raise InvalidFilter(f"a filter is at most {MAX_FILTER_DEPTH} levels deep", path=path[:200])
     if not isinstance(value, Mapping):
-        raise InvalidFilter(f"a filter at {path[:200] or 'the top'} is a mapping, not {type(value).__name__}", path=path)
+        place = path[:200] or "the top"
+        raise InvalidFilter(f"a filter at {place} is a mapping, not {type(value).__name__}", path=path)
     parts: list[Filter] = []
     for key, item in value.items():
         name = check_text(key, "a field name", path)
@@ -187,7 +188,8 @@ def _between(field: Field, operand: Any, path: str) -> Filter:
 def _flag(build: Callable[[Field], Filter]) -> Callable[[Field, Any, str], Filter]:
     def condition(field: Field, operand: Any, path: str) -> Filter:
         if not isinstance(operand, bool):
-            raise InvalidFilter(f"the operand at {path[:200]} is true or false, not {type(operand).__name__}", path=path)
+            found = type(operand).__name__
+            raise InvalidFilter(f"the operand at {path[:200]} is true or false, not {found}", path=path)
         return build(field) if operand else Not(build(field))
 
     return condition

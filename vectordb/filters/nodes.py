@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from types import MappingProxyType
@@ -13,18 +13,22 @@ from typing import Any, Literal, get_args
 from vectordb.errors import InvalidFilter
 from vectordb.filters.fields import MISSING, Field
 from vectordb.filters.values import (
+    MAX_FILTER_VALUES,
     Scalar,
     canonical_json,
     case_folding,
     check_pattern,
     check_scalar,
+    check_scalars,
     check_text,
     comparable,
     comparable_to,
     contains,
     fold,
     is_like,
+    json_size,
     to_json,
+    too_many_values,
 )
 
 Operator = Literal["==", "<", "<=", ">", ">="]
@@ -33,7 +37,6 @@ _COMPARISONS = {"==": operator.eq, "<": operator.lt, "<=": operator.le, ">": ope
 
 MAX_FILTER_DEPTH = 32
 MAX_FILTER_NODES = 1_000
-MAX_FILTER_VALUES = 10_000
 
 _NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 
@@ -137,7 +140,7 @@ class In(Condition):
 
     def __post_init__(self) -> None:
         Condition.__post_init__(self)
-        self._set("values", _scalars(self.values, "in", str(self.field)))
+        self._set("values", check_scalars(self.values, "in", str(self.field)))
 
     def holds(self, stored: Any) -> bool:
         """Whether the value equals one of them."""
@@ -181,7 +184,7 @@ class Contains(Condition):
             value = None
         if not isinstance(value, (list, dict)):
             raise InvalidFilter(f"contains for {path[:200]} takes JSON text of an array or an object", path=path)
-        self._set("size", _size(value, path))
+        self._set("size", json_size(value, path))
         self._set("json", canonical_json(value, path))
 
     @classmethod
@@ -195,7 +198,7 @@ class Contains(Condition):
         if isinstance(value, (list, tuple)) and not value:
             raise InvalidFilter(f"contains for {path[:200]} needs at least one element", path=path)
         whole = value if isinstance(value, (list, tuple, Mapping)) else [value]
-        _size(whole, path)
+        json_size(whole, path)
         return cls(field, canonical_json(whole, path))  # type: ignore[arg-type] # a name is as good as a field
 
     @property
@@ -221,7 +224,7 @@ class AnyOf(Condition):
     def __post_init__(self) -> None:
         Condition.__post_init__(self)
         path = str(self.field)
-        self._set("values", _scalars(self.values, "any_of", path))
+        self._set("values", check_scalars(self.values, "any_of", path))
         for value in self.values:
             if to_json(value) is not value:
                 raise InvalidFilter(f"any_of for {path[:200]} takes no dates; write them as strings", path=path)
@@ -379,46 +382,6 @@ def walk(root: Filter) -> Iterator[Filter]:
             waiting.extend((part, depth + 1) for part in reversed(node.parts))
         elif isinstance(node, Not):
             waiting.append((node.part, depth + 1))
-
-
-def too_many_values(where: str) -> str:
-    """Return what to say of a list that is too long."""
-    return (
-        f"a filter{where} has at most {MAX_FILTER_VALUES:,} values; put more into a table of yours and use a "
-        "SQLAlchemy expression with a sub-select"
-    )
-
-
-def _scalars(values: Iterable[object], word: str, path: str) -> tuple[Scalar, ...]:
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise InvalidFilter(f"{word} for {path[:200]} takes a list of values, not {type(values).__name__}", path=path)
-    checked: list[Scalar] = []
-    for position, value in enumerate(values):
-        if position >= MAX_FILTER_VALUES:
-            raise InvalidFilter(too_many_values(f" on {path[:200]}"), path=path)
-        checked.append(check_scalar(value, f"{path}[{position}]"))
-    if not checked:
-        raise InvalidFilter(
-            f"{word} for {path[:200]} needs at least one value; an empty list matches nothing", path=path
-        )
-    return tuple(checked)
-
-
-def _size(value: object, path: str) -> int:
-    """Return how many values JSON is made of, at any depth.
-
-    Raises:
-        InvalidFilter: More than allowed.
-    """
-    waiting, size = [value], 0
-    while waiting:
-        item = waiting.pop()
-        inner = item.values() if isinstance(item, Mapping) else item if isinstance(item, (list, tuple)) else ()
-        size += len(inner)
-        if size > MAX_FILTER_VALUES:
-            raise InvalidFilter(too_many_values(f" on {path[:200]}"), path=path)
-        waiting.extend(inner)
-    return size
 
 
 def _operands(values: object) -> tuple[Filter, ...]:

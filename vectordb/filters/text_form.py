@@ -31,7 +31,6 @@ from vectordb.filters.fields import Field
 from vectordb.filters.json_form import all_of, between
 from vectordb.filters.nodes import (
     MAX_FILTER_DEPTH,
-    MAX_FILTER_VALUES,
     And,
     AnyOf,
     Compare,
@@ -43,9 +42,9 @@ from vectordb.filters.nodes import (
     Not,
     Or,
     StartsWith,
-    too_many_values,
     walk,
 )
+from vectordb.filters.values import MAX_FILTER_VALUES, too_many_values
 from vectordb.timestamps import parse_timestamp
 
 MAX_TEXT = 1_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
@@ -18,6 +18,7 @@ from vectordb.validation import LARGEST_INTEGER, metadata_json
 
 Scalar = str | int | float | bool | datetime | None
 
+MAX_FILTER_VALUES = 10_000
 MAX_PATTERN = 1_000
 _CASELESS_FROM = 0x20000
 
@@ -103,6 +104,39 @@ def check_scalar(value: object, path: str) -> Scalar:
     )
 
 
+def check_scalars(values: Iterable[object], word: str, path: str) -> tuple[Scalar, ...]:
+    """Return a list of values as plain Python ones.
+
+    Args:
+        values: Of a condition, in any kind of list or iterator.
+        word: The operator.
+        path: Of the field.
+
+    Raises:
+        InvalidFilter: Not 1 to `MAX_FILTER_VALUES` values, or one of them is none; `path` has its number.
+    """
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise InvalidFilter(f"{word} for {path[:200]} takes a list of values, not {type(values).__name__}", path=path)
+    checked: list[Scalar] = []
+    for position, value in enumerate(values):
+        if position >= MAX_FILTER_VALUES:
+            raise InvalidFilter(too_many_values(f" on {path[:200]}"), path=path)
+        checked.append(check_scalar(value, f"{path}[{position}]"))
+    if not checked:
+        raise InvalidFilter(
+            f"{word} for {path[:200]} needs at least one value; an empty list matches nothing", path=path
+        )
+    return tuple(checked)
+
+
+def too_many_values(where: str) -> str:
+    """Return what to say of a list that is too long."""
+    return (
+        f"a filter{where} has at most {MAX_FILTER_VALUES:,} values; put more into a table of yours and use a "
+        "SQLAlchemy expression with a sub-select"
+    )
+
+
 def _in_utc(value: date, path: str) -> datetime:
     if not isinstance(value, datetime):
         return datetime.combine(value, time(), UTC)
@@ -154,6 +188,23 @@ def canonical_json(value: object, path: str) -> str:
     except InvalidMetadata as error:
         raise InvalidFilter(f"the value for {path[:200]}: {error}", path=path) from None
     return text[len('{"": ') : -1]
+
+
+def json_size(value: object, path: str) -> int:
+    """Return how many values JSON is made of, at any depth.
+
+    Raises:
+        InvalidFilter: More than allowed.
+    """
+    waiting, size = [value], 0
+    while waiting:
+        item = waiting.pop()
+        inner = item.values() if isinstance(item, Mapping) else item if isinstance(item, (list, tuple)) else ()
+        size += len(inner)
+        if size > MAX_FILTER_VALUES:
+            raise InvalidFilter(too_many_values(f" on {path[:200]}"), path=path)
+        waiting.extend(inner)
+    return size
 
 
 def is_like(text: str, pattern: str) -> bool:

@@ -63,8 +63,10 @@ def expression_sql(clause: Any, alias: str, tables: Tables, *, prefix: str) -> t
     if compiled.ctes:
         raise InvalidFilter("a filter cannot have a CTE, which belongs to a statement; use subquery() instead", path="")
     names = {name: f"{prefix}{number}" for number, name in enumerate(state.parameters)}
+    # The state has only those of expanded lists.
+    processors: dict[str, Any] = {**compiled._bind_processors, **state.processors}
     parameters = {
-        names[name]: state.processors[name](value) if name in state.processors else value
+        names[name]: processors[name](value) if name in processors else value
         for name, value in state.parameters.items()
     }
     for value in parameters.values():
@@ -128,7 +130,12 @@ def _replaced(clause: Any, rows: dict[str, Any], tables: Tables, own: frozenset[
 
     def replacement(element: Any, **_: Any) -> Any:
         if isinstance(element, Select):
-            return None if element is clause else _replaced(element, rows, tables, own | _selected(element, tables))
+            if element is clause:
+                return None
+            inner = _replaced(element, rows, tables, own | _selected(element, tables))
+            # What correlate() names are the tables, which the rows have taken the place of.
+            named = {_role(source, tables) for source in element._correlate or ()}
+            return inner.correlate(*(row for role, row in rows.items() if role in named)) if named else inner
         if isinstance(element, Column):
             role = _role(element.table, tables)
             if role is not None and role not in own:

@@ -217,7 +217,12 @@ class _Clause:
         return f"(CASE jsonb_typeof{path} WHEN '{kind}' THEN {condition(path)} END)"
 
     def _path(self, field: Field) -> str:
-        return " -> ".join([f"{self._alias}.metadata", *(self._bind(key, "text") for key in field.keys)])
+        column = f"{self._alias}.metadata"
+        if len(field.keys) == 1:
+            return f"{column} -> {self._bind(field.keys[0], 'text')}"
+        # One parameter for all keys: a thousand conditions on long paths would need more than PostgreSQL takes.
+        keys = self._bind(list(field.keys), "text[]")
+        return " -> ".join([column, *(f"({keys})[{number}]" for number in range(1, len(field.keys) + 1))])
 
     def _bind(self, value: str | list[str] | Scalar, sql_type: str) -> str:
         name = f"w{len(self._parameters)}"
