@@ -38,7 +38,7 @@ class Passages:
 
 
 def wordnet(rows: int, queries: int) -> Passages:
-    """Return definitions from WordNet in random order, always the same; the first call embeds them, for some minutes."""
+    """Return definitions from WordNet in an order that is always the same; the first call embeds them for minutes."""
     with gzip.open(_WORDNET, "rt", encoding="utf-8") as file:
         entries: list[dict[str, Any]] = [json.loads(line) for line in file]
     matrix = _embedded(entries).astype(np.float32)

@@ -86,7 +86,6 @@ class Planner:
         self,
         connection: PsycopgConnection,
         where: Filter,
-        query: bytes,
         *,
         method: str | None,
         wanted: int,
@@ -98,14 +97,13 @@ class Planner:
         Args:
             connection: To ask for what is not known yet.
             where: The filter.
-            query: A vector as pgvector has it, to measure with.
             method: Of the vector index; None where there is none.
             wanted: Rows.
             ef_search: Least number of candidates; None has the default.
             forced: Strategy that the caller insists on.
 
         Round trips: 0 for a filter that was planned within the last half minute, else 1 to 3; on a large table once
-        in an hour 16 more.
+        in an hour 32 more.
         """
         if method is None or forced is Strategy.EXACT:
             return Decision(EXACT, "there is no index" if method is None else "asked for")
@@ -113,7 +111,7 @@ class Planner:
         if size.pages <= _SMALL and forced is None:
             return Decision(EXACT, "the table is small")
         estimate = self._estimate(connection, where, size)
-        costs = self._costs(connection, size, method, query)
+        costs = self._costs(connection, size, method)
         decision = decide(estimate, method=method, wanted=wanted, ef_search=ef_search, costs=costs, forced=forced)
         return replace(decision, hint=self._hint(where, estimate))
 
@@ -129,14 +127,12 @@ class Planner:
             return _hints(where, estimate, self._tables)
         return [text for text, _ in self._memory.slow.most_common()]
 
-    def decide_again(
-        self, connection: PsycopgConnection, before: Decision, query: bytes, *, wanted: int, found: int
-    ) -> Decision:
+    def decide_again(self, connection: PsycopgConnection, before: Decision, *, wanted: int, found: int) -> Decision:
         """Choose what to do after the index held too few rows that match near the query."""
         access, estimate = before.access, before.estimate
         assert access.method is not None  # noqa: S101 - so it was decided
         assert estimate is not None  # noqa: S101 - so it was decided
-        costs = self._costs(connection, self._table_size(connection), access.method, query)
+        costs = self._costs(connection, self._table_size(connection), access.method)
         again = decide_again(
             estimate, method=access.method, wanted=wanted, found=found, candidates=access.candidates, costs=costs
         )
@@ -172,33 +168,39 @@ class Planner:
         if size.rows is not None and _is_simple(where, self._tables):
             return Estimate(expected, size.rows, indexed)
         sample = repository.sample(connection, self._tables, condition, size)
+        if sample.matches < _FEW_IN_SAMPLE and not indexed:
+            # Where every row will be looked at anyway, it is worth knowing better.
+            sample = repository.sample(connection, self._tables, condition, size, larger=True)
         if sample.rows == 0:
             return Estimate(expected, size.rows or expected, indexed)
         rows = sample.rows / sample.pages * size.pages
-        matches = sample.matches / sample.rows * rows
+        matches: float = sample.matches
         if sample.matches < _FEW_IN_SAMPLE and size.rows is not None:
             # Too few to tell how few; PostgreSQL's guess counts where the sample makes it likely.
-            most, least = sample.matches + 3, sample.matches - 1.5 * math.sqrt(sample.matches)
-            matches = min(most / sample.rows * rows, max(least / sample.rows * rows, expected))
-        return Estimate(matches, rows, indexed, min(20.0, max(0.05, sample.microseconds)))
+            least = sample.matches - 1.5 * math.sqrt(sample.matches)
+            matches = min(sample.matches + 1, max(least, expected / rows * sample.rows))
+        return Estimate(matches / sample.rows * rows, rows, indexed, min(20.0, max(0.05, sample.microseconds)))
 
-    def _costs(self, connection: PsycopgConnection, size: TableSize, method: str, query: bytes) -> Costs:
+    def _costs(self, connection: PsycopgConnection, size: TableSize, method: str) -> Costs:
         known = self._memory.recall("costs")
         if known is None:
             known = _typical_costs(self._space)
             if size.pages >= _WORTH_MEASURING and method == "hnsw":
-                known = self._measured(connection, size, known, query)
+                known = self._measured(connection, size, known)
             self._memory.remember("costs", known, _REMEMBER_COSTS_SECONDS)
         costs: Costs = known
         return costs
 
-    def _measured(self, connection: PsycopgConnection, size: TableSize, typical: Costs, query: bytes) -> Costs:
+    def _measured(self, connection: PsycopgConnection, size: TableSize, typical: Costs) -> Costs:
         """Return costs by the clock, within twice and half of the typical ones, as the machine may be busy."""
         nothing = Statement("SELECT 1 WHERE %(query)b::bytea IS NOT NULL")
         compared = repository.sample_statement(self._tables, size)
         access = Access(Strategy.PLAIN, "hnsw", _MEASURED_CANDIDATES, explicit=True, filtered=True)
         walk = search_statement(self._tables, access, Shape(_MEASURED_CANDIDATES), None)
-        idle, exact, walked = repository.time_statements(connection, [nothing, compared, walk], query)
+        queries = repository.sample_vectors(connection, self._tables, size)
+        if not queries:
+            return typical
+        idle, exact, walked = repository.time_statements(connection, [nothing, compared, walk], queries)
         rows = repository.sample(connection, self._tables, Statement("true"), size).rows
         compare = _near((exact - idle) / max(rows, 1), typical.compare)
         return Costs(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from vectordb.search.statements import (
     unfiltered_access,
 )
 from vectordb.tables import Tables
+
+T = TypeVar("T")
 
 # Candidates that are looked at for a choice of various or grouped hits, and how often more are fetched.
 _CANDIDATES_PER_HIT = 4
@@ -68,9 +70,9 @@ class Searcher:
         """Return the hits nearest to a vector.
 
         Round trips: 1 without a filter; see `Planner.decide` for the others, and one more where the index held too
-        few rows. Grouped, varied and later pages take several.
+        few rows. Grouped, varied and later pages take several. Inside a transaction 2 more, to restore settings.
         """
-        return self._database.run(lambda connection: self._search(connection, query, options, where))
+        return self._run_kept(lambda connection: self._search(connection, query, options, where))
 
     def search_many(self, queries: list[bytes], options: SearchOptions, where: Filter | None) -> list[Results]:
         """Return the hits nearest to each vector.
@@ -80,10 +82,18 @@ class Searcher:
         if not queries:
             return []
         if not options.is_simple:
-            return self._database.run(
+            return self._run_kept(
                 lambda connection: [self._search(connection, query, options, where) for query in queries]
             )
-        return self._database.run(lambda connection: self._search_many(connection, queries, options, where))
+        return self._run_kept(lambda connection: self._search_many(connection, queries, options, where))
+
+    def _run_kept(self, work: Callable[[PsycopgConnection], T]) -> T:
+        """Run `work`; settings end with its statements, also where these are part of a longer transaction."""
+        return self._database.run(
+            lambda connection: (
+                work(connection) if connection.autocommit else repository.keeping_settings(connection, work)
+            )
+        )
 
     def _search(
         self, connection: PsycopgConnection, query: bytes, options: SearchOptions, where: Filter | None
@@ -132,7 +142,7 @@ class Searcher:
         """Return the nearest rows, `wanted` of them unless fewer match."""
         if where is None and options.strategy is None and not embeddings:
             return self._nearest_of_all(connection, query, wanted, options)
-        decision = self._decide(connection, query, wanted, options, where)
+        decision = self._decide(connection, wanted, options, where)
         shape = Shape(wanted, embeddings=embeddings)
         [found] = self._completed(connection, [query], shape, decision, where, options)
         return found
@@ -143,13 +153,13 @@ class Searcher:
         """Return the nearest rows of the table; the statement is made once."""
         statement, decision, plan = self._unfiltered(wanted, options.ef_search)
         rows = repository.search_chunks(connection, statement, query)
-        following = self._following(connection, query, wanted, decision, None, len(rows), options)
+        following = self._following(connection, wanted, decision, None, len(rows), options)
         if following is None:
             return _Found(rows, plan)
         return self._run(connection, query, Shape(wanted), following, None)
 
     def _decide(
-        self, connection: PsycopgConnection, query: bytes, wanted: int, options: SearchOptions, where: Filter | None
+        self, connection: PsycopgConnection, wanted: int, options: SearchOptions, where: Filter | None
     ) -> Decision:
         if where is None:
             if options.strategy is Strategy.EXACT:
@@ -158,7 +168,6 @@ class Searcher:
         return self._planner.decide(
             connection,
             where,
-            query,
             method=self._method,
             wanted=wanted,
             ef_search=options.ef_search,
@@ -196,9 +205,7 @@ class Searcher:
             if not left:
                 break
             fewest = min(len(found[number].rows) for number in left)
-            following = self._following(
-                connection, queries[left[0]], shape.limit, way, where, fewest, options, again=again
-            )
+            following = self._following(connection, shape.limit, way, where, fewest, options, again=again)
             if following is None:
                 break
             way, again = following, True
@@ -209,7 +216,6 @@ class Searcher:
     def _following(
         self,
         connection: PsycopgConnection,
-        query: bytes,
         wanted: int,
         way: Decision,
         where: Filter | None,
@@ -227,7 +233,7 @@ class Searcher:
         if options.strategy is Strategy.ITERATIVE:
             return None
         if way.access.strategy is Strategy.PLAIN and not again:
-            return self._planner.decide_again(connection, way, query, wanted=wanted, found=found)
+            return self._planner.decide_again(connection, way, wanted=wanted, found=found)
         return replace(way, access=EXACT, reason="the index gave up before enough rows matched")
 
     def _unfiltered_search(self, limit: int, ef_search: int | None) -> tuple[Statement, Decision, SearchPlan]:
@@ -240,7 +246,7 @@ class Searcher:
         self, connection: PsycopgConnection, queries: list[bytes], options: SearchOptions, where: Filter | None
     ) -> list[Results]:
         assert options.limit is not None  # noqa: S101 - simple options have one
-        decision = self._decide(connection, queries[0], options.limit, options, where)
+        decision = self._decide(connection, options.limit, options, where)
         found = self._completed(connection, queries, Shape(options.limit), decision, where, options)
         return [self._results(part, options) for part in found]
 
@@ -270,7 +276,7 @@ class Searcher:
         """
         assert options.limit is not None  # noqa: S101 - checked by the options
         offset, end = options.offset, options.offset + options.limit
-        decision = self._decide(connection, query, options.limit, options, where)
+        decision = self._decide(connection, options.limit, options, where)
         if decision.access.strategy is Strategy.EXACT:
             if options.per_group is None:
                 return self._run(connection, query, Shape(options.limit, offset), decision, where)
@@ -302,7 +308,7 @@ class Searcher:
         where: Filter | None,
     ) -> _Found:
         """Return the nearest documents, with the nearest chunks of each."""
-        decision = self._decide(connection, query, documents, options, where)
+        decision = self._decide(connection, documents, options, where)
         wanted = max(_FEWEST_CANDIDATES, documents * per_group * _CANDIDATES_PER_HIT)
         while decision.access.strategy is not Strategy.EXACT and wanted <= _MOST_CANDIDATES:
             found = self._nearest(connection, query, wanted, options, where)

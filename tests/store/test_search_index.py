@@ -304,8 +304,13 @@ def test_settings_do_not_leak(one_connection: VectorDB, index: HNSW | IVFFlat) -
         docs.search_many([[1, 0, 0]] * 3, **options)
         assert settings(db) == before
     with db.transaction() as connection:
+        inside = "SELECT current_setting('hnsw.ef_search'), current_setting('hnsw.iterative_scan')"
+        connection.exec_driver_sql("SET LOCAL hnsw.ef_search = 77")
+        meanwhile = connection.exec_driver_sql(inside).one()
         docs.search([1, 0, 0], ef_search=321)
-        connection.exec_driver_sql("SELECT 1")
+        docs.search_many([[1, 0, 0]] * 3, where=F("a").missing(), limit=3)
+        assert connection.exec_driver_sql(inside).one() == meanwhile
+        assert meanwhile[0] == "77"
     assert settings(db) == before
     with contextlib.suppress(RuntimeError), db.transaction():
         docs.search([1, 0, 0], ef_search=321)

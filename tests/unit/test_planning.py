@@ -172,7 +172,7 @@ def test_nothing_near_the_query_matches() -> None:
     again = decide_again(few, method="hnsw", wanted=10, found=0, candidates=200, costs=Costs())
     assert again.access == EXACT
     many = Estimate(500_000, 1_000_000, indexed=True)
-    again = decide_again(many, method="hnsw", wanted=10, found=3, candidates=200, costs=Costs())
+    again = decide_again(many, method="hnsw", wanted=10, found=2, candidates=200, costs=Costs())
     assert again.access.strategy is Strategy.ITERATIVE
     again = decide_again(many, method="hnsw", wanted=10, found=9, candidates=200, costs=Costs())
     assert again.access.strategy is Strategy.PLAIN

@@ -67,7 +67,8 @@ def test_a_filtered_search_takes_its_candidates_once_or_goes_on() -> None:
 def test_an_exact_scan_needs_no_settings_and_has_a_total_order(access: Access) -> None:
     sql = search_statement(tables(), access, Shape(10), None).sql
     assert "set_config" not in sql
-    assert sql.endswith("+ 0, c.document_id, c.ordinal LIMIT 10")
+    assert ") + 0 AS distance FROM" in sql
+    assert sql.endswith("ORDER BY distance, c.document_id, c.ordinal LIMIT 10) AS c")
 
 
 @pytest.mark.parametrize("access", [EXACT, unfiltered_access("hnsw", 10, None)])

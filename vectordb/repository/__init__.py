@@ -10,6 +10,7 @@ from vectordb.repository.estimating import (
     explain,
     sample,
     sample_statement,
+    sample_vectors,
     table_size,
     time_statements,
 )
@@ -23,7 +24,14 @@ from vectordb.repository.reading import (
     stream_documents,
 )
 from vectordb.repository.rows import ChunkRow, ChunkUpdate, DocumentRow, DocumentState, StoredChunk, WritePlan
-from vectordb.repository.searching import FoundRow, count_chunks, search_chunks, search_documents, search_many
+from vectordb.repository.searching import (
+    FoundRow,
+    count_chunks,
+    keeping_settings,
+    search_chunks,
+    search_documents,
+    search_many,
+)
 from vectordb.repository.writing import (
     classify_documents,
     copy_all,
@@ -52,8 +60,10 @@ __all__ = [
     "get_documents",
     "get_vectors",
     "is_empty",
+    "keeping_settings",
     "sample",
     "sample_statement",
+    "sample_vectors",
     "search_chunks",
     "search_documents",
     "search_many",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from typing import Any, NamedTuple
 
@@ -13,9 +14,12 @@ from vectordb.vector_types import BinaryParameter
 
 # Rows that a sample should hold: a share of 1 % is then known to a third of itself.
 _SAMPLE_ROWS = 1_200
-_FEWEST_PAGES, _MOST_PAGES = 96, 600
+_LARGER_SAMPLE_ROWS = 6_000
+_FEWEST_PAGES = 96
+# Pages with fewer rows than this share of the usual are mostly dead rows, and not worth reading more of.
+_DENSEST = 6
 _BLOCK = 8_192
-_TIMED_RUNS = 5
+_TIMED_QUERIES = 5
 
 
 class TableSize(NamedTuple):
@@ -83,9 +87,11 @@ def _reads_all(plan: dict[str, Any], table: str) -> bool:
     return any(_reads_all(part, table) for part in plan.get("Plans", ()))
 
 
-def sample(connection: PsycopgConnection, tables: Tables, condition: Statement, size: TableSize) -> Sample:
-    """Check a condition on the rows of some pages, the same ones each time."""
-    share = _share(size)
+def sample(
+    connection: PsycopgConnection, tables: Tables, condition: Statement, size: TableSize, *, larger: bool = False
+) -> Sample:
+    """Check a condition on the rows of some pages, the same ones each time; of five times as many if `larger`."""
+    share = _share(size, _LARGER_SAMPLE_ROWS if larger else _SAMPLE_ROWS)
     start = time.perf_counter()
     row = connection.execute(
         f"SELECT count(*), count(*) FILTER (WHERE {condition.sql}) FROM {_sampled(tables)}",
@@ -102,14 +108,15 @@ def sample_statement(tables: Tables, size: TableSize) -> Statement:
     operator = tables.operator.replace("%", "%%")
     return Statement(
         f"SELECT min(c.embedding {operator} %(query)b::{tables.vector_type}) FROM {_sampled(tables)}",
-        {"share": _share(size)},
+        {"share": _share(size, _SAMPLE_ROWS)},
     )
 
 
-def _share(size: TableSize) -> float:
-    """Return the percentage of the table's pages to look at."""
-    per_page = size.rows / size.pages if size.rows and size.pages else _SAMPLE_ROWS / _FEWEST_PAGES
-    pages = max(_FEWEST_PAGES, min(_MOST_PAGES, int(_SAMPLE_ROWS / max(per_page, 0.1))))
+def _share(size: TableSize, rows: int) -> float:
+    """Return the percentage of the table's pages that should hold so many rows."""
+    usual = _SAMPLE_ROWS / _FEWEST_PAGES
+    per_page = size.rows / size.pages if size.rows and size.pages else usual
+    pages = max(_FEWEST_PAGES, rows / max(per_page, usual / _DENSEST))
     return min(100.0, 100.0 * pages / max(size.pages, 1))
 
 
@@ -117,13 +124,28 @@ def _sampled(tables: Tables) -> str:
     return f"{tables.chunks} AS c TABLESAMPLE SYSTEM (%(share)s::float4) REPEATABLE (1)"
 
 
-def time_statements(connection: PsycopgConnection, statements: list[Statement], query: bytes) -> list[float]:
-    """Return the microseconds that each search statement takes, the best of five runs in turn."""
-    best = [float("inf")] * len(statements)
-    for _ in range(_TIMED_RUNS):
-        for number, statement in enumerate(statements):
-            parameters = {**statement.parameters, "query": BinaryParameter(query)}
-            start = time.perf_counter()
-            connection.execute(statement.sql, parameters, prepare=False, binary=True).fetchall()
-            best[number] = min(best[number], time.perf_counter() - start)
-    return [seconds * 1e6 for seconds in best]
+def sample_vectors(connection: PsycopgConnection, tables: Tables, size: TableSize) -> list[bytes]:
+    """Return a few embeddings as pgvector has them, to search with."""
+    rows = connection.execute(
+        f"SELECT {tables.send}(c.embedding) FROM {_sampled(tables)} ORDER BY random() LIMIT {_TIMED_QUERIES}",
+        {"share": _share(size, _SAMPLE_ROWS)},
+        prepare=False,
+        binary=True,
+    )
+    return [bytes(value) for (value,) in rows]
+
+
+def time_statements(connection: PsycopgConnection, statements: list[Statement], queries: list[bytes]) -> list[float]:
+    """Return the microseconds of each search statement: of two runs the better, of several queries the median."""
+    seconds: list[list[float]] = [[] for _ in statements]
+    for query in queries:
+        for taken, statement in zip(seconds, statements, strict=True):
+            taken.append(min(_time(connection, statement, query) for _ in range(2)))
+    return [statistics.median(taken) * 1e6 for taken in seconds]
+
+
+def _time(connection: PsycopgConnection, statement: Statement, query: bytes) -> float:
+    parameters = {**statement.parameters, "query": BinaryParameter(query)}
+    start = time.perf_counter()
+    connection.execute(statement.sql, parameters, prepare=False, binary=True).fetchall()
+    return time.perf_counter() - start

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 from vectordb.database import PsycopgConnection
 from vectordb.repository.arrays import text_array, vector_array
 from vectordb.search.statements import Statement
 from vectordb.tables import Tables
 from vectordb.vector_types import BinaryParameter
+
+T = TypeVar("T")
 
 
 class FoundRow(NamedTuple):
@@ -20,6 +23,30 @@ class FoundRow(NamedTuple):
     metadata: str
     distance: float
     embedding: bytes = b""
+
+
+# What searches set, and what pgvector has where nobody did.
+_SETTINGS = {
+    "hnsw.ef_search": "40",
+    "hnsw.iterative_scan": "off",
+    "hnsw.max_scan_tuples": "20000",
+    "hnsw.scan_mem_multiplier": "1",
+    "ivfflat.iterative_scan": "off",
+    "ivfflat.probes": "1",
+}
+_READ_SETTINGS = ", ".join(f"coalesce(current_setting('{name}', true), '{usual}')" for name, usual in _SETTINGS.items())
+_WRITE_SETTINGS = ", ".join(f"set_config('{name}', %s, true)" for name in _SETTINGS)
+
+
+def keeping_settings(connection: PsycopgConnection, work: Callable[[PsycopgConnection], T]) -> T:
+    """Call `work`, and leave pgvector's settings as they were: in a transaction that goes on after a search.
+
+    Round trips: 2, and those of `work`.
+    """
+    before = connection.execute(f"SELECT {_READ_SETTINGS}").fetchone()
+    result = work(connection)
+    connection.execute(f"SELECT {_WRITE_SETTINGS}", before)
+    return result
 
 
 def search_chunks(

@@ -29,7 +29,7 @@ DEFAULT_VISITS = 20_000
 _LEAST_SHARE = 0.002
 _MOST_VISITS = 2**31 - 1
 # How far above the average the number of rows to pass is aimed, so that fewer than wanted seldom pass.
-_DEVIATIONS = 1.7
+_DEVIATIONS = 1.4
 # An exact search may cost this much more than the index, because it finds the best rows for certain.
 _WORTH_EXACT = 1.15
 # A row that an iterative scan visits costs a little more than a candidate of one search.

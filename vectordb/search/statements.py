@@ -84,13 +84,22 @@ def search_statement(tables: Tables, access: Access, shape: Shape, where: Filter
     conditions, parameters = _conditions(tables, access, where)
     if shape.within:
         conditions.append(f"{distance} <= %(farthest)s::float8")
-    # An expression over the distance is one that no index can order by.
-    order = f"({distance}) + 0, c.document_id, c.ordinal" if access.strategy is Strategy.EXACT else distance
+    source = f"{tables.chunks} AS c{_where(conditions)}"
+    limit = f"LIMIT {shape.limit:d}{f' OFFSET {shape.offset:d}' if shape.offset else ''}"
+    if access.strategy is Strategy.EXACT:
+        # An expression over the distance is one that no index can order by. What is returned is made of the rows that
+        # are left, not of all that are compared.
+        embedding = ", c.embedding" if shape.embeddings else ""
+        source = (
+            f"(SELECT c.document_id, c.ordinal, c.content, c.metadata, ({distance}) + 0 AS distance{embedding}"
+            f" FROM {source} ORDER BY distance, c.document_id, c.ordinal {limit}) AS c"
+        )
+        distance, limit = "c.distance", ""
+    order = f" ORDER BY {distance} {limit}" if limit else ""
     embedding = f", {tables.send}(c.embedding)" if shape.embeddings else ""
     found = (
         f"SELECT c.document_id, c.ordinal, c.content, c.metadata::text AS metadata, {distance} AS distance{embedding}"
-        f" FROM {tables.chunks} AS c{_where(conditions)} ORDER BY {order} LIMIT {shape.limit:d}"
-        f"{f' OFFSET {shape.offset:d}' if shape.offset else ''}"
+        f" FROM {source}{order}"
     )
     if shape.many:
         found = (
