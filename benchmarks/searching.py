@@ -51,7 +51,7 @@ def run(db: VectorDB, raw: psycopg.Connection[tuple[object, ...]], rows: int, ro
         # Each variant has a connection of its own: a server process that has just run is quicker than one that rested.
         with psycopg.connect(raw.info.dsn, password=raw.info.password, autocommit=True) as second:
             variants = {FLOOR: floor(raw), FLOOR_AGAIN: floor(second), "search": Variant(ours)}
-            times = compare(variants, rounds, warm_up=50)
+            times = compare(variants, rounds, warm_up=_QUERIES)
         base = p10(times[FLOOR])
         found = [[hit.document_id for hit in collection.search(query, ef_search=40)] for query in queries]
         benchmark = f"search, {rows:,} x 384, limit 10, recall {recall(found, queries, matrix, ids):.3f}"

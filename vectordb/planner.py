@@ -111,9 +111,10 @@ class Planner:
         if size.pages <= _SMALL and forced is None:
             return Decision(EXACT, "the table is small")
         estimate = self._estimate(connection, where, size)
+        if estimate.hints:
+            self._memory.slow.update(estimate.hints)
         costs = self._costs(connection, size, method)
-        decision = decide(estimate, method=method, wanted=wanted, ef_search=ef_search, costs=costs, forced=forced)
-        return replace(decision, hint=self._hint(where, estimate))
+        return decide(estimate, method=method, wanted=wanted, ef_search=ef_search, costs=costs, forced=forced)
 
     def hints(self, connection: PsycopgConnection, where: Filter | None) -> list[str]:
         """Return what would make a filter quicker, or, without one, the filters of the searches up to now.
@@ -123,8 +124,7 @@ class Planner:
             where: The filter; None for those that were planned since the start of the program, most frequent first.
         """
         if where is not None:
-            estimate = self._estimate(connection, where, self._table_size(connection))
-            return _hints(where, estimate, self._tables)
+            return list(self._estimate(connection, where, self._table_size(connection)).hints)
         return [text for text, _ in self._memory.slow.most_common()]
 
     def decide_again(self, connection: PsycopgConnection, before: Decision, *, wanted: int, found: int) -> Decision:
@@ -133,15 +133,9 @@ class Planner:
         assert access.method is not None  # noqa: S101 - so it was decided
         assert estimate is not None  # noqa: S101 - so it was decided
         costs = self._costs(connection, self._table_size(connection), access.method)
-        again = decide_again(
+        return decide_again(
             estimate, method=access.method, wanted=wanted, found=found, candidates=access.candidates, costs=costs
         )
-        return replace(again, hint=before.hint)
-
-    def _hint(self, where: Filter, estimate: Estimate) -> str | None:
-        found = _hints(where, estimate, self._tables)
-        self._memory.slow.update(found)
-        return "; ".join(found) or None
 
     def _table_size(self, connection: PsycopgConnection) -> TableSize:
         known = self._memory.recall("size")
@@ -158,6 +152,7 @@ class Planner:
         known = self._memory.recall(key)
         if known is None:
             known = self._ask(connection, where, condition, size)
+            known = replace(known, hints=_hints(where, known, self._tables))
             self._memory.remember(key, known)
         estimate: Estimate = known
         return estimate
@@ -210,11 +205,11 @@ class Planner:
         )
 
 
-def _hints(where: Filter, estimate: Estimate, tables: Tables) -> list[str]:
+def _hints(where: Filter, estimate: Estimate, tables: Tables) -> tuple[str, ...]:
     """Return what would make a filter quicker, if it leaves over so little that an index could."""
     if estimate.indexed or estimate.rows < _LARGE or estimate.matches > _SELECTIVE * estimate.rows:
-        return []
-    return [hint(field, kind) for field, kind in unindexed(where, tables.fields).items()]
+        return ()
+    return tuple(hint(field, kind) for field, kind in unindexed(where, tables.fields).items())
 
 
 def _is_simple(where: Filter, tables: Tables) -> bool:

@@ -193,7 +193,7 @@ class Searcher:
         found: dict[int, _Found] = {}
         left, way, again = list(range(len(queries))), decision, False
         while True:
-            several = replace(shape, many=len(left) > 1)
+            several = shape if len(left) == 1 else replace(shape, many=True)
             statement, plan = search_statement(self._tables, way.access, several, where), _plan(way)
             given = [queries[number] for number in left]
             if several.many:
@@ -379,5 +379,5 @@ def _plan(decision: Decision) -> SearchPlan:
         None if estimate is None else round(estimate.matches),
         None if estimate is None else round(estimate.rows),
         access.candidates if access.method == "hnsw" else None,
-        decision.hint,
+        None if estimate is None or not estimate.hints else "; ".join(estimate.hints),
     )

@@ -59,12 +59,14 @@ class Estimate:
         rows: Chunks in the table, estimated.
         indexed: Whether an index finds the matching rows; else every row is looked at.
         check_cost: Time to check the filter on one row, in microseconds.
+        hints: What would make the filter quicker, in words.
     """
 
     matches: float
     rows: float
     indexed: bool
     check_cost: float = 0.5
+    hints: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -120,13 +122,11 @@ class Decision:
         access: To be used.
         reason: In words, for people.
         estimate: What it was decided by; None where nothing had to be estimated.
-        hint: What would make the filter quicker, in words; None where nothing would.
     """
 
     access: Access
     reason: str
     estimate: Estimate | None = None
-    hint: str | None = None
 
 
 EXACT = Access(Strategy.EXACT)
