@@ -268,6 +268,8 @@ class Hostile:
             return self._on_text(field, stored)
         if kind is FieldType.BOOL or choice < 0.7:
             return Compare(field, "==", self._random.choice([None, value(), value(), value()]))
+        if field.own and field.keys == ("id",):
+            return self._ordered(field, lambda: str(value()))  # ids have the order of text
         return self._ordered(field, value)
 
     def _ordered(self, field: Field, value: Callable[[], Any]) -> Filter:

@@ -198,6 +198,10 @@ def drop_fields(
 
 def _analyze(connection: Connection, config: CollectionConfig, schema: str) -> None:
     """Have PostgreSQL gather the statistics that searches are planned by."""
+    for table in table_names(config.name):
+        # What a load has left there would have to be read through by every search.
+        pending = quote(schema, f"{table}_metadata_idx")
+        connection.execute(text("SELECT gin_clean_pending_list(CAST(:name AS regclass))"), {"name": pending})
     connection.execute(text(f"ANALYZE {', '.join(quote(schema, table) for table in table_names(config.name))}"))
 
 

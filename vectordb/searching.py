@@ -180,7 +180,7 @@ class Searcher:
         self, connection: PsycopgConnection, query: bytes, shape: Shape, decision: Decision, where: Filter | None
     ) -> _Found:
         statement = search_statement(self._tables, decision.access, shape, where)
-        return _Found(repository.search_chunks(connection, statement, query), _plan(decision))
+        return _Found(repository.search_chunks(connection, statement, query)[: shape.limit], _plan(decision))
 
     def _completed(
         self,
@@ -202,7 +202,9 @@ class Searcher:
                 rows_of_each = repository.search_many(connection, self._tables, statement, given)
             else:
                 rows_of_each = [repository.search_chunks(connection, statement, given[0])]
-            found |= {number: _Found(rows, plan) for number, rows in zip(left, rows_of_each, strict=True)}
+            found |= {
+                number: _Found(rows[: shape.limit], plan) for number, rows in zip(left, rows_of_each, strict=True)
+            }
             left = [number for number in left if len(found[number].rows) < shape.limit]
             if not left:
                 break

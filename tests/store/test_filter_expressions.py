@@ -328,3 +328,27 @@ def test_a_model_is_no_filter(pets: Collection) -> None:
     for mistake in (pets.Document, sa.Table, OWNERS, pets.Document.__table__, sa.select(OWNERS), sa.func):
         with pytest.raises(InvalidFilter):
             pets.count(mistake)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "IS NOT NULL) OR true OR (''=",
+        "= 'a' --",
+        "= 'a' /*",
+        "= 'a'; SELECT 1 WHERE 'a' =",
+        "= '\\' OR true OR 'a' =",
+        ") = (",
+    ],
+)
+def test_sql_that_reaches_beyond_itself_is_refused(pets: Collection, written: str) -> None:
+    """The application may write operators of its own; what confines a view is around them."""
+    clause = pets.Document.id.bool_op(written)("x")
+    for docs in (pets, pets.where(F("year") >= 2000)):
+        with pytest.raises(InvalidFilter, match="does not stand for itself"):
+            docs.count(clause)
+
+
+def test_an_operator_of_postgresql_is_none_of_that(pets: Collection) -> None:
+    assert pets.count(pets.Document.title.bool_op("~*")("title (a|b)$")) == 2
+    assert pets.where(F("year") >= 2001).count(pets.Document.title.op("||")("'(") == "Title b'(") == 1

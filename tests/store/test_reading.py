@@ -291,7 +291,7 @@ def test_a_filter_is_checked_before_the_first_document_is_asked_for(points: Coll
         points.scan({"n": {"bigger": 1}})
 
 
-@pytest.mark.parametrize("where", [{}, And(())], ids=repr)
+@pytest.mark.parametrize("where", [{}, And(()), {"and": [{}]}], ids=repr)
 def test_a_filter_that_leaves_everything_over_deletes_nothing(filled: Collection, where: Any) -> None:
     with pytest.raises(InvalidInput, match="delete needs ids or where"):
         filled.delete(where=where)

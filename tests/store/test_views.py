@@ -120,7 +120,7 @@ def test_delete_is_confined(docs: Collection, acme: Collection) -> None:
         assert acme.delete(where=outside) == 0
     assert acme.delete([3, 13], where=PIN | ~PIN) == 1
     assert acme.delete(where=docs.Document.id.in_(["4", "14"])) == 1
-    nothing: list[Any] = [None, {}, And(())]
+    nothing: list[Any] = [None, {}, And(()), {"and": [{}, {"and": []}]}]
     for where in nothing:
         with pytest.raises(InvalidInput, match="delete needs ids or where"):
             acme.delete(where=where)
@@ -199,7 +199,7 @@ def test_views_of_views(docs: Collection, acme: Collection) -> None:
     assert small.delete(where=F("n") >= 0) == 6
 
 
-@pytest.mark.parametrize("where", [None, {}, And(()), {"and": []}], ids=repr)
+@pytest.mark.parametrize("where", [None, {}, And(()), {"and": []}, {"and": [{}]}], ids=repr)
 def test_a_view_needs_a_filter(docs: Collection, where: Any) -> None:
     with pytest.raises(InvalidInput, match="a view needs a filter"):
         docs.where(where)

@@ -446,3 +446,15 @@ def test_filters_of_hostile_documents_match_often() -> None:
     entries = [hostile.metadata() for _ in range(50)]
     found = [sum(hostile.filter().matches(entry) for entry in entries) for _ in range(300)]
     assert sum(0 < number < len(entries) for number in found) > 100
+
+
+def test_many_conditions_in_a_row_are_no_deeper_than_one() -> None:
+    where: Filter = F("n") == 0
+    for number in range(1, 500):
+        where = where | (F("n") == number)
+    assert as_filter(where) is where
+    assert isinstance(where, Or)
+    assert len(where.parts) == 500
+    both = (F("a") == 1) & (F("b") == 2) & ((F("c") == 3) | (F("d") == 4))
+    assert isinstance(both, And)
+    assert len(both.parts) == 3

@@ -11,7 +11,7 @@ from hypothesis import given
 from tests.support import ALL_FIELDS, filters
 from vectordb.errors import InvalidFilter
 from vectordb.fields import FieldType
-from vectordb.filters import And, F, Filter, Or, resolve
+from vectordb.filters import And, Compare, F, Field, Filter, Or, resolve
 
 FIELDS = {"year": FieldType.INT, "lang": FieldType.STR, "score": FieldType.FLOAT, "open": FieldType.BOOL}
 FIELDS |= {"published": FieldType.DATETIME}
@@ -129,3 +129,17 @@ def test_other_keys_are_no_misspelling(name: str) -> None:
 def test_resolving_twice_changes_nothing(where: Filter) -> None:
     once: Any = resolve(where, ALL_FIELDS)
     assert resolve(once, ALL_FIELDS) == once
+
+
+@pytest.mark.parametrize("operator", ["<", "<=", ">", ">="])
+def test_ids_have_the_order_of_text(operator: Any) -> None:
+    with pytest.raises(InvalidFilter, match="compare their order with a string"):
+        resolve(Compare(Field.of("id"), operator, 10), {})
+    assert resolve(Compare(Field.of("id"), operator, "10"), {}) == Compare(Field.of("id"), operator, "10")
+    assert resolve(F("id") == 10, {}) == (F("id") == "10")
+
+
+def test_a_name_in_another_case_is_misspelt() -> None:
+    with pytest.raises(InvalidFilter, match="did you mean 'year'"):
+        resolve(F("YEAR") == 1, {"year": FieldType.INT})
+    resolve(F(["YEAR"]) == 1, {"year": FieldType.INT})

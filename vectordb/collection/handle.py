@@ -16,7 +16,7 @@ from vectordb.embedders import Embedder
 from vectordb.errors import ConfigurationError, InvalidFilter, InvalidText
 from vectordb.extension import Extension
 from vectordb.filters import And, Expression, Filter, as_filter, resolve
-from vectordb.filters.nodes import walk
+from vectordb.filters.nodes import is_empty, walk
 from vectordb.metrics import Metric, Storage
 from vectordb.planner import Memory, Planner
 from vectordb.registry import CollectionConfig
@@ -121,7 +121,7 @@ class Handle:
     def _condition(self, where: Where | None) -> Filter | None:
         """Return the filter that a caller gives, within the view; None where everything counts."""
         given = as_filter(where)
-        if given == And(()):
+        if given is not None and is_empty(given):
             given = None
         if given is not None:
             given = resolve(given, self._config.fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import overload
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from vectordb.collection.handle import DocumentId, Handle, Where, check_ids
 from vectordb.documents import Facet, Results
 from vectordb.errors import DocumentNotFound, InvalidInput
 from vectordb.filters import And, Field, Filter, In, Not
+from vectordb.filters.resolving import check_spelling
 from vectordb.search.options import SearchOptions
 from vectordb.search.planning import check_strategy
 from vectordb.validation import check_text
@@ -204,6 +205,7 @@ class Reading(Handle):
         if limit is not None:
             SearchOptions(limit)
         place = Field.of(field)
+        check_spelling(place, self._config.fields)
         condition = self._condition(where)
         found = self._database.run(
             lambda connection: repository.facets(connection, self._tables, place, condition, limit)
@@ -236,7 +238,7 @@ class Reading(Handle):
         return vectors.encode_query(query, self._config.space)
 
     def _encode_many(self, queries: Iterable[str | ArrayLike]) -> list[bytes]:
-        if isinstance(queries, (str, bytes)) or not isinstance(queries, Iterable):
+        if isinstance(queries, (str, bytes, Mapping)) or not isinstance(queries, Iterable):
             raise InvalidInput("search_many takes several queries, a list of texts or vectors; for one there is search")
         given = list(queries)
         texts = [query for query in given if isinstance(query, str)]

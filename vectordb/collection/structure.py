@@ -90,13 +90,15 @@ class Structure(Handle):
             config = schema.add_fields(connection, self._declared(connection), check_fields(fields), self._schema)
         self._redeclare(config)
 
-    def drop_fields(self, names: Iterable[str]) -> None:
+    def drop_fields(self, names: str | Iterable[str]) -> None:
         """Take type, column and index from fields; the metadata keeps their values.
 
         Raises:
             ConfigurationError: A field is not declared; nothing is changed then. Or this is a view.
         """
         self._check_whole("a declared field")
+        if isinstance(names, str):
+            names = [names]
         with self._database.begin() as connection:
             config = schema.drop_fields(connection, self._declared(connection), list(names), self._schema)
         self._redeclare(config)

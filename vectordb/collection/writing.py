@@ -13,7 +13,8 @@ from vectordb.collection.handle import DocumentId, Handle, Where, check_ids
 from vectordb.documents import UpsertResult
 from vectordb.errors import InvalidInput
 from vectordb.fields import check_metadata
-from vectordb.filters import And, as_filter
+from vectordb.filters import as_filter
+from vectordb.filters.nodes import is_empty
 from vectordb.loading import check_batch, load_vectors
 from vectordb.upserting import DocumentLike, Progress, Upsert, as_documents, prepare_documents
 from vectordb.validation import metadata_json
@@ -176,7 +177,8 @@ class Writing(Handle):
 
         Round trips: 1.
         """
-        if ids is None and as_filter(where) in (None, And(())):
+        given = as_filter(where)
+        if ids is None and (given is None or is_empty(given)):
             raise InvalidInput("delete needs ids or where; to delete everything, drop the collection")
         wanted = None if ids is None else check_ids(ids)
         condition = self._condition(where)

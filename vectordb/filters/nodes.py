@@ -47,10 +47,10 @@ class Filter:
     __slots__ = ()
 
     def __and__(self, other: object) -> Filter:
-        return And((self, _operand(other)))
+        return And((*(self.parts if isinstance(self, And) else (self,)), _operand(other)))
 
     def __or__(self, other: object) -> Filter:
-        return Or((self, _operand(other)))
+        return Or((*(self.parts if isinstance(self, Or) else (self,)), _operand(other)))
 
     def __invert__(self) -> Filter:
         return Not(self)
@@ -355,6 +355,11 @@ class Expression(Filter):
 def is_expression(value: object) -> bool:
     """Whether a value is an expression of SQLAlchemy's, told without importing SQLAlchemy."""
     return not isinstance(value, type) and (hasattr(value, "__clause_element__") or hasattr(value, "self_group"))
+
+
+def is_empty(where: Filter) -> bool:
+    """Whether a filter says nothing at all, as `{}` does."""
+    return isinstance(where, And) and all(is_empty(part) for part in where.parts)
 
 
 def walk(root: Filter) -> Iterator[Filter]:

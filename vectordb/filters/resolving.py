@@ -47,7 +47,7 @@ def resolve(where: Filter, fields: Mapping[str, FieldType]) -> Filter:
         return where
     kind = type_of(where.field, fields)
     if kind is None:
-        _check_spelling(where.field, fields)
+        check_spelling(where.field, fields)
         return where
     return _typed(where, kind)
 
@@ -64,6 +64,8 @@ def _typed(where: Condition, kind: FieldType) -> Filter:
     if isinstance(where, Compare):
         if where.operator != "==" and kind is FieldType.BOOL:
             raise InvalidFilter(f"{path} is declared as bool, which has no order; compare with == or !=", path=path)
+        if where.operator != "==" and _is_id(where.field) and not isinstance(where.value, str):
+            raise InvalidFilter("ids are text, in the order of text; compare their order with a string", path=path)
         return replace(where, value=_value(where.value, kind, path, where.field))
     if isinstance(where, In):
         return replace(
@@ -105,12 +107,21 @@ def _name(value: Scalar) -> str:
     return type(value).__name__
 
 
-def _check_spelling(field: Field, fields: Mapping[str, FieldType]) -> None:
-    if field.literal or not fields:
+def check_spelling(field: Field, fields: Mapping[str, FieldType]) -> None:
+    """Check that a field is none of the declared ones, misspelt.
+
+    Raises:
+        InvalidFilter: It looks like one; `nearest` names it.
+    """
+    if field.literal or field.own or not fields:
         return
     name = field.keys[0]
-    nearest = difflib.get_close_matches(name[:64], fields, n=1, cutoff=_MISSPELT)
-    if nearest and nearest[0] != name:
+    if name in fields:
+        return
+    folded = {declared.casefold(): declared for declared in fields}
+    close = difflib.get_close_matches(name[:64].casefold(), folded, n=1, cutoff=_MISSPELT)
+    nearest = [folded[name] for name in close]
+    if nearest:
         raise InvalidFilter(
             f"{name[:64]!r} is no declared field; did you mean {nearest[0]!r}? If it is a key of the metadata, "
             f"write {Field((name[:64],), literal=True)!s} in double quotes, or F([...])",

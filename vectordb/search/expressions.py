@@ -34,6 +34,7 @@ from vectordb.errors import InvalidFilter
 from vectordb.filters.values import check_text
 from vectordb.tables import Tables, quote
 
+_QUOTED = re.compile(r"""'(?:[^'\\]|'')*'|"(?:[^"]|"")*\"""")
 _PLACEHOLDER = re.compile(r"%%|%\(([^)]+)\)s")
 
 
@@ -74,7 +75,30 @@ def expression_sql(clause: Any, alias: str, tables: Tables, *, prefix: str) -> t
             check_text(value, "a value", "")
     # The statement is SELECT 1 FROM <our table> WHERE <the condition>.
     _, _, sql = state.statement.partition("\nWHERE ")
+    _check_closed(sql)
     return _PLACEHOLDER.sub(lambda found: f"%({names[found[1]]})s" if found[1] else "%%", sql), parameters
+
+
+def _check_closed(sql: str) -> None:
+    """Check that SQL cannot reach out of the parentheses it is put into, and so out of a view.
+
+    What SQLAlchemy makes never does; SQL that the application writes itself, as in a custom operator, could.
+
+    Raises:
+        InvalidFilter: It closes a parenthesis that it did not open, or holds a comment or another statement.
+    """
+    depth = 0
+    bare = _QUOTED.sub("''", sql)
+    for character in bare:
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            break
+    if depth or any(sign in bare for sign in ("--", "/*", ";", "\\", "$")) or bare.replace("''", "").count("'"):
+        raise InvalidFilter(
+            "the SQLAlchemy expression holds SQL that does not stand for itself: parentheses, quotes or comments that "
+            "reach beyond it; write it with columns and operators",
+            path="",
+        )
 
 
 def _condition(clause: Any) -> ColumnElement[bool]:

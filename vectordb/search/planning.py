@@ -32,6 +32,9 @@ _MOST_VISITS = 2**31 - 1
 _DEVIATIONS = 1.4
 # An exact search may cost this much more than the index, because it finds the best rows for certain.
 _WORTH_EXACT = 1.15
+_WORTH_EXACT_BLINDLY = 8.0
+# The first rows to pass the filter on the way along an index are not always the nearest; of ten they nearly are.
+_FEWEST_WANTED = 10
 # A row that an iterative scan visits costs a little more than a candidate of one search.
 _ITERATION = 1.1
 # An iterative scan goes on in passes, so that it visits not many more rows than it has to.
@@ -104,6 +107,7 @@ class Access:
         explicit: Whether just that many are meant; else the server's setting counts where it is more.
         filtered: Whether rows that the index finds may be thrown away.
         visits: Most rows that an iterative scan visits.
+        rows: Least rows to fetch; of a few more the nearest are nearer.
     """
 
     strategy: Strategy
@@ -112,6 +116,7 @@ class Access:
     explicit: bool = False
     filtered: bool = False
     visits: int = DEFAULT_VISITS
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,9 @@ def decide(
         forced: `iterative` where the caller insists on it.
     """
     least = max(ef_search or DEFAULT_EF_SEARCH, min(wanted, MAX_EF_SEARCH))
-    access, cost = _by_index(estimate, method, wanted, least, costs, once=forced is not Strategy.ITERATIVE)
+    access, cost = _by_index(
+        estimate, method, max(wanted, _FEWEST_WANTED), least, costs, once=forced is not Strategy.ITERATIVE
+    )
     if ef_search is not None:
         access = replace(access, explicit=True)
     if forced is None and estimate.share < _LEAST_SHARE:
@@ -174,8 +181,10 @@ def decide_again(
     Near this query the filter lets fewer rows pass than elsewhere, so the share seen here counts for the index.
     """
     near = replace(estimate, matches=max(found, 0.5) / candidates * estimate.rows)
-    access, cost = _by_index(near, method, wanted, candidates, costs, once=True)
-    if near.share < _LEAST_SHARE or exact_cost(estimate, costs) <= cost * _WORTH_EXACT:
+    access, cost = _by_index(near, method, max(wanted, _FEWEST_WANTED), candidates, costs, once=True)
+    # Where next to none has passed, an iterative scan finds those that happen to lie on its way.
+    worth = _WORTH_EXACT if found > wanted / 3 else _WORTH_EXACT_BLINDLY
+    if near.share < _LEAST_SHARE or exact_cost(estimate, costs) <= cost * worth:
         return Decision(EXACT, "near the query too few rows match for the index", estimate)
     return Decision(access, "near the query few rows match, but comparing all that do costs more", estimate)
 
@@ -190,7 +199,7 @@ def _by_index(
         return Access(Strategy.PLAIN, method, candidates, filtered=True), candidates * costs.visit
     candidates = max(least, min(needed // _PASSES, MAX_EF_SEARCH))
     visits = min(max(DEFAULT_VISITS, 2 * needed), _MOST_VISITS)
-    access = Access(Strategy.ITERATIVE, method, candidates, filtered=True, visits=visits)
+    access = Access(Strategy.ITERATIVE, method, candidates, filtered=True, visits=visits, rows=wanted)
     return access, max(candidates, estimate.visits(wanted)) * costs.visit * _ITERATION
 
 

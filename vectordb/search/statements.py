@@ -85,7 +85,7 @@ def search_statement(tables: Tables, access: Access, shape: Shape, where: Filter
     if shape.within:
         conditions.append(f"{distance} <= %(farthest)s::float8")
     source = f"{tables.chunks} AS c{_where(conditions)}"
-    limit = f"LIMIT {shape.limit:d}{f' OFFSET {shape.offset:d}' if shape.offset else ''}"
+    limit = f"LIMIT {max(shape.limit, access.rows):d}{f' OFFSET {shape.offset:d}' if shape.offset else ''}"
     if access.strategy is Strategy.EXACT:
         # An expression over the distance is one that no index can order by. What is returned is made of the rows that
         # are left, not of all that are compared.
