@@ -11,7 +11,7 @@ from hypothesis import given
 from tests.support import ALL_FIELDS, filters
 from vectordb.errors import InvalidFilter
 from vectordb.fields import FieldType
-from vectordb.filters import And, Compare, F, Field, Filter, Or, resolve
+from vectordb.filters import And, Compare, F, Field, Filter, Or, parse, resolve
 
 FIELDS = {"year": FieldType.INT, "lang": FieldType.STR, "score": FieldType.FLOAT, "open": FieldType.BOOL}
 FIELDS |= {"published": FieldType.DATETIME}
@@ -97,7 +97,7 @@ def test_what_fits_stays_as_it_is(where: Filter) -> None:
         (F("title") == 5, "title"),
         (F("title").contains("x"), "title"),
         (F("uri").any_of(["x"]), "uri"),
-        ((F("a") == 1) & ~(F("b").exists() | (F("year") == "x")), "year"),
+        ((F("a") == 1) & ~(F("b").exists() | (F("year") == "x")), "not.or[1].year"),
     ],
     ids=repr,
 )
@@ -143,3 +143,19 @@ def test_a_name_in_another_case_is_misspelt() -> None:
     with pytest.raises(InvalidFilter, match="did you mean 'year'"):
         resolve(F("YEAR") == 1, {"year": FieldType.INT})
     resolve(F(["YEAR"]) == 1, {"year": FieldType.INT})
+
+
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [
+        ({"year": "x"}, "year"),
+        ({"lang": "en", "year": "x"}, "year"),
+        ({"or": [{"lang": "en"}, {"year": {"in": [1, "x"]}}]}, "or[1].year[1]"),
+        ({"not": {"or": [{"lang": "en"}, {"and": [{"year": 1}, {"yaer": 1}]}]}}, "not.or[1].and[1].yaer"),
+    ],
+)
+def test_the_place_in_the_filter_is_named(where: Any, path: str) -> None:
+    with pytest.raises(InvalidFilter) as caught:
+        resolve(parse(where), {"year": FieldType.INT, "lang": FieldType.STR})
+    assert caught.value.facts["path"] == path
+    assert "[" not in path or path in str(caught.value)

@@ -39,17 +39,33 @@ def resolve(where: Filter, fields: Mapping[str, FieldType]) -> Filter:
         InvalidFilter: A value or an operator that the field's type does not have, or a field that looks like a
             declared one, misspelt.
     """
+    return _resolved(where, fields, "")
+
+
+def _resolved(where: Filter, fields: Mapping[str, FieldType], place: str) -> Filter:
+    """Resolve a part; an error names its place in the whole filter, of which the parts of an outermost `and` are."""
+    if isinstance(where, And) and not place:
+        return And(tuple(_resolved(part, fields, "") for part in where.parts))
     if isinstance(where, (And, Or)):
-        return type(where)(tuple(resolve(part, fields) for part in where.parts))
+        word = f"{place}{'and' if isinstance(where, And) else 'or'}"
+        return type(where)(
+            tuple(_resolved(part, fields, f"{word}[{number}].") for number, part in enumerate(where.parts))
+        )
     if isinstance(where, Not):
-        return Not(resolve(where.part, fields))
+        return Not(_resolved(where.part, fields, f"{place}not."))
     if not isinstance(where, Condition):
         return where
-    kind = type_of(where.field, fields)
-    if kind is None:
+    try:
+        kind = type_of(where.field, fields)
+        if kind is not None:
+            return _typed(where, kind)
         check_spelling(where.field, fields)
-        return where
-    return _typed(where, kind)
+    except InvalidFilter as error:
+        if not place:
+            raise
+        path = f"{place}{error.facts.get('path', '')}"
+        raise InvalidFilter(f"{error} (at {path})", **{**error.facts, "path": path}) from None
+    return where
 
 
 def type_of(field: Field, fields: Mapping[str, FieldType]) -> FieldType | None:
