@@ -200,7 +200,7 @@ def test_a_scan_that_is_given_up_holds_nothing(points: Collection, home: VectorD
     next(scan)
     assert rows(home, _IN_TRANSACTION) == [(before[0] + 1,)]
     if end == "close":
-        scan.close()  # type: ignore[attr-defined] # it is a generator
+        scan.close()
     elif end == "exception":
         with contextlib.suppress(RuntimeError):
             for _ in scan:

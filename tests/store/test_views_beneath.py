@@ -600,7 +600,7 @@ def test_a_stream_is_read_bit_by_bit_and_closed(beneath: Beneath) -> None:
         assert cursors() == 2
         connection.execute(f"DELETE FROM {beneath.tables.documents}")
         assert next(one).id == "050", "one statement sees one state"
-        one.close()  # type: ignore[attr-defined] # it is a generator
+        one.close()
         assert cursors() == 1
         assert len(list(two)) == 50
         assert cursors() == 0

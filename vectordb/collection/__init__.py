@@ -9,7 +9,6 @@ from vectordb.collection.reading import Reading
 from vectordb.collection.structure import Structure
 from vectordb.collection.writing import Writing
 from vectordb.errors import InvalidInput
-from vectordb.filters import And
 from vectordb.views import View
 
 __all__ = ["Collection", "DocumentId", "Where"]
@@ -38,7 +37,7 @@ class Collection(Reading, Writing, Structure):
             InvalidInput: It confines nothing.
         """
         condition = self._condition(where)
-        if condition is None or condition == And(()):
+        if condition is None:
             raise InvalidInput("a view needs a filter, such as docs.where(F('tenant') == 'acme')")
         view = copy.copy(self)
         view._view = View(condition, self._config.fields)

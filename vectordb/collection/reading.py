@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import overload
 from uuid import UUID
 
@@ -212,7 +212,7 @@ class Reading(Handle):
         )
         return [Facet(*pair) for pair in found]
 
-    def scan(self, where: Where | None = None) -> Iterator[values.Document]:
+    def scan(self, where: Where | None = None) -> Generator[values.Document, None, None]:
         """Go through documents by id, all or those that match a filter, in constant memory.
 
         The documents are as they were when the first was asked for, whatever is written meanwhile. Until the iteration
@@ -226,7 +226,7 @@ class Reading(Handle):
         condition = self._condition(where)
         return self._stream(condition)
 
-    def _stream(self, condition: Filter | None) -> Iterator[values.Document]:
+    def _stream(self, condition: Filter | None) -> Generator[values.Document, None, None]:
         with self._database.reading() as connection:
             yield from repository.stream_documents(connection, self._tables, condition)
 

@@ -16,8 +16,8 @@ from vectordb.vector_types import BinaryParameter
 _SAMPLE_ROWS = 1_200
 _LARGER_SAMPLE_ROWS = 6_000
 _FEWEST_PAGES = 96
-# Pages with fewer rows than this share of the usual are mostly dead rows, and not worth reading more of.
-_DENSEST = 6
+# A table with so many times fewer rows a page than usual is mostly dead rows, and not worth reading more of.
+_SPARSEST = 6
 _BLOCK = 8_192
 _TIMED_QUERIES = 5
 
@@ -116,7 +116,7 @@ def _share(size: TableSize, rows: int) -> float:
     """Return the percentage of the table's pages that should hold so many rows."""
     usual = _SAMPLE_ROWS / _FEWEST_PAGES
     per_page = size.rows / size.pages if size.rows and size.pages else usual
-    pages = max(_FEWEST_PAGES, rows / max(per_page, usual / _DENSEST))
+    pages = max(_FEWEST_PAGES, rows / max(per_page, usual / _SPARSEST))
     return min(100.0, 100.0 * pages / max(size.pages, 1))
 
 

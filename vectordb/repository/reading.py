@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import count, groupby
 from typing import Any
 
@@ -48,7 +48,7 @@ def get_documents(
 
 def stream_documents(
     connection: PsycopgConnection, tables: Tables, where: Filter | None, itersize: int = 1000
-) -> Iterator[Document]:
+) -> Generator[Document, None, None]:
     """Yield the documents that match, by id, as they were when the first was asked for.
 
     Neither side holds more than a part of the result. The server's cursor is closed when the generator is.
