@@ -15,7 +15,7 @@ from tests.store.conftest import NewCollection
 from tests.support import HashedEmbedder, hashed_words
 from vectordb import Chunking, Collection, Document, F, VectorDB, models
 from vectordb.errors import ConfigurationError, InvalidFilter
-from vectordb.filters import as_filter
+from vectordb.filters import Expression
 
 APP = sa.MetaData()
 OWNERS = sa.Table(
@@ -215,7 +215,7 @@ def test_of_documents(pets: Collection, name: str) -> None:
     assert {document for document, _ in pets.facets("id", where=where)} == expected
     for options in ({"exact": True}, {"strategy": "iterative"}, {}):
         assert chunks(pets, where, **options) == {chunk for chunk in CHUNKS if chunk[0] in expected}
-    negation = ~as_filter(where)  # type: ignore[operator] # it is not None
+    negation = ~Expression(where)
     assert {str(document.id) for document in pets.scan(negation)} == set(TEXTS) - expected
     assert chunks(pets, negation, exact=True) == {chunk for chunk in CHUNKS if chunk[0] not in expected}
     assert chunks(pets.where(where), None) == {chunk for chunk in CHUNKS if chunk[0] in expected}
@@ -239,7 +239,7 @@ def test_combined_with_fields(pets: Collection) -> None:
     for where, expected in [
         ((F("year") >= 2001) & cats, {"b"}),
         ((F("tag") == "d") | cats, {"a", "b", "d"}),
-        ((F("tag") == "d") | ~as_filter(cats), {"c", "d"}),  # type: ignore[operator] # it is not None
+        ((F("tag") == "d") | ~Expression(cats), {"c", "d"}),
         (~((F("title") == "Title a") | (c.ordinal == 1)), {"b", "d"}),
         (F("tag").in_(["a"]) & (d.id == "a"), {"a"}),
         ((F("tag") == "100%") | (d.uri == "file:a%") | (d.title.like("%b")), {"a", "b"}),
