@@ -37,8 +37,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     schema = migration_options(op).schema
-    registered = f"SELECT chunks_table, documents_table FROM {quote(schema, 'collections')}"  # noqa: S608 - quoted
-    for tables in op.get_bind().execute(sa.text(registered)).all():
+    collections = sa.table("collections", sa.column("chunks_table"), sa.column("documents_table"), schema=schema)
+    for tables in op.get_bind().execute(sa.select(collections)).all():
         for table in tables:
             op.drop_table(table, schema=schema)
     op.drop_table("collections", schema=schema)
