@@ -18,7 +18,7 @@ import vectordb
 from tests.conftest import Databases
 from tests.migrations.support import rows, upgrade
 from tests.support import HashedEmbedder
-from vectordb import HNSW, Chunking, IVFFlat, VectorDB, errors
+from vectordb import BM25, HNSW, Chunking, IVFFlat, VectorDB, errors
 from vectordb.validation import check_name
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
@@ -217,6 +217,12 @@ def test_the_longest_names_stay_whole(db: VectorDB, url: str, index: HNSW | IVFF
             f"{name}_chunks_metadata_idx",
             f"{name}_chunks_document_id_fkey",
             f"{name}_chunks_embedding_{index.method}_idx",
+            f"{name}_chunks_text_idx",
+            f"{name}_chunks_lexemes",
+            f"{name}_chunks_lexemes_pkey",
+            f"{name}_chunks_text_changes",
+            f"{name}_chunks_text_changes_pkey",
+            f"{name}_chunks_text_changes_id_seq",
         }
         assert [document.id for document in docs.scan()] == [end]
 
@@ -239,6 +245,8 @@ def test_get_or_create_finds_what_it_created(db: VectorDB) -> None:
         ("metric", "cosin"),
         ("storage", "halfvec"),
         ("text_config", "simple"),
+        ("text_index", BM25(b=0.5)),
+        ("text_index", None),
         ("chunking", Chunking(overlap=4)),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 import vectordb
-from vectordb import HNSW, Collection, F, IVFFlat, VectorDB
+from vectordb import BM25, HNSW, Collection, F, IVFFlat, VectorDB, schema
 from vectordb.doctor import (
     Finding,
     Level,
@@ -258,6 +258,51 @@ def test_dead_rows(db: VectorDB, docs: Collection) -> None:
     assert "600 rows" in found[0].message
     run(db, *(str(finding.fix) for finding in found))
     assert findings(db) == []
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "fault"),
+    [
+        ("DROP INDEX vectordb.docs_chunks_text_idx", 'its index "vectordb"."docs_chunks_text_idx" is missing'),
+        (
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'vectordb.docs_chunks_text_idx'::regclass",
+            'its index "vectordb"."docs_chunks_text_idx" is not valid',
+        ),
+        ("DROP TABLE vectordb.docs_chunks_lexemes", 'its table "vectordb"."docs_chunks_lexemes" is missing'),
+        ("DROP TRIGGER text_deleted ON vectordb.docs_chunks", "its trigger text_deleted is missing"),
+        ("ALTER TABLE vectordb.docs_chunks DISABLE TRIGGER text_inserted", "its trigger text_inserted is disabled"),
+        ("DROP FUNCTION vectordb.docs_chunks_text_plan", 'its function "vectordb"."docs_chunks_text_plan" is missing'),
+    ],
+)
+def test_a_text_index_that_is_broken(db: VectorDB, docs: Collection, sabotage: str, fault: str) -> None:
+    run(db, sabotage)
+    (finding,) = findings(db)
+    assert (finding.level, finding.subject) == (Level.PROBLEM, "collection docs")
+    assert finding.message == f"the text index is broken, text searches fail or rank wrongly: {fault}"
+    assert finding.fix == "vectordb index create-text -c docs --k1 1.2 --b 0.75"
+    info = docs.text_index_info()
+    assert info is not None
+    assert (info.valid, info.faults) == (False, (fault,))
+    docs.create_text_index(BM25())
+    assert findings(db) == []
+
+
+def test_a_text_index_that_is_gone(db: VectorDB, docs: Collection) -> None:
+    with db.transaction() as connection:
+        schema.drop_text_objects(connection, "docs", "vectordb")
+    (finding,) = findings(db)
+    assert finding.message.endswith("it is not there")
+    docs.create_text_index(BM25())
+    assert findings(db) == []
+
+
+def test_a_text_index_that_is_not_registered(db: VectorDB, docs: Collection) -> None:
+    run(db, "UPDATE vectordb.collections SET text_index = NULL WHERE name = 'docs'")
+    (finding,) = findings(db)
+    assert (finding.level, finding.fix) == (Level.WARNING, "vectordb index drop-text -c docs")
+    docs.drop_text_index()
+    assert findings(db) == []
+    assert docs.text_index_info() is None
 
 
 def test_a_missing_table(db: VectorDB, docs: Collection) -> None:

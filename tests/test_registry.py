@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 import vectordb
 from tests.conftest import Databases
 from tests.migrations.support import upgrade
-from vectordb import HNSW, Chunking, IVFFlat, Metric, Storage, errors, registry
+from vectordb import BM25, HNSW, Chunking, IVFFlat, Metric, Storage, errors, registry
 from vectordb.embedders import EmbedderIdentity
 from vectordb.fields import FieldType
 from vectordb.indexes import VectorIndex
@@ -34,13 +34,14 @@ CONFIGS = [
         VectorSpace(64, Metric.INNER_PRODUCT, Storage.HALFVEC),
         index=HNSW(m=7, ef_construction=15),
         text_config="german",
+        text_index=BM25(k1=0, b=0.4),
         chunking=Chunking(size=100, overlap=9, unit="characters"),
         embedder=IDENTITY,
         fields={"year": FieldType.INT, "a": FieldType.DATETIME, "Lang": FieldType.STR, "order": FieldType.BOOL},
         layout_version=7,
     ),
     CollectionConfig("lists", VectorSpace(64_000, Metric.HAMMING, Storage.BIT), index=IVFFlat(lists=32_768)),
-    CollectionConfig("bare", VectorSpace(10**9, Metric.L1, Storage.SPARSEVEC), index=None),
+    CollectionConfig("bare", VectorSpace(10**9, Metric.L1, Storage.SPARSEVEC), index=None, text_index=None),
 ]
 
 
@@ -95,6 +96,14 @@ def test_the_index_can_change(connection: Connection, index: VectorIndex | None)
     registry.add_collection(connection, CollectionConfig("docs", VectorSpace(64), embedder=IDENTITY))
     registry.set_index(connection, "docs", index)
     expected = CollectionConfig("docs", VectorSpace(64), index=index, embedder=IDENTITY)
+    assert registry.get_collection(connection, "docs") == expected
+
+
+@pytest.mark.parametrize("index", [BM25(2, 1), None])
+def test_the_text_index_can_change(connection: Connection, index: BM25 | None) -> None:
+    registry.add_collection(connection, CollectionConfig("docs", VectorSpace(64), embedder=IDENTITY))
+    registry.set_text_index(connection, "docs", index)
+    expected = CollectionConfig("docs", VectorSpace(64), text_index=index, embedder=IDENTITY)
     assert registry.get_collection(connection, "docs") == expected
 
 

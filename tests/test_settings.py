@@ -26,6 +26,9 @@ def test_nothing_set_means_the_documented_defaults() -> None:
         "ef_construction": 64,
         "lists": 100,
         "text_config": "english",
+        "text_index": "bm25",
+        "k1": 1.2,
+        "b": 0.75,
         "model": None,
         "fields": "",
     }
@@ -44,6 +47,9 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "ef_construction": "128",
         "lists": "7",
         "text_config": "simple",
+        "text_index": "none",
+        "k1": "0.9",
+        "b": "0.4",
         "model": "some/model",
         "fields": "year:int",
     }

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from vectordb.embedders import Embedder, FunctionEmbedder, SentenceTransformerEmbedder
     from vectordb.fields import FieldType
     from vectordb.filters import F, Filter
-    from vectordb.indexes import HNSW, IVFFlat
+    from vectordb.indexes import BM25, HNSW, IVFFlat
     from vectordb.metrics import Metric, Storage
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BM25",
     "HNSW",
     "Chunking",
     "Collection",
@@ -63,7 +64,7 @@ _HOMES = {
     "embedders": ["Embedder", "FunctionEmbedder", "SentenceTransformerEmbedder"],
     "fields": ["FieldType"],
     "filters": ["F", "Filter"],
-    "indexes": ["HNSW", "IVFFlat"],
+    "indexes": ["BM25", "HNSW", "IVFFlat"],
     "metrics": ["Metric", "Storage"],
 }
 _MODULES = {name: f"vectordb.{module}" for module, names in _HOMES.items() for name in names}

@@ -20,11 +20,11 @@ from vectordb.embedders import Embedder, as_embedder
 from vectordb.errors import CollectionExists, ConfigurationError
 from vectordb.extension import Extension, require_extension
 from vectordb.fields import FieldLike, check_fields
-from vectordb.indexes import VectorIndex
+from vectordb.indexes import BM25, VectorIndex
 from vectordb.metrics import Metric, Storage, VectorSpace
 from vectordb.migration.options import MigrationOptions
 from vectordb.planner import Memory
-from vectordb.registry import DEFAULT_COLLECTION, DEFAULT_INDEX, CollectionConfig
+from vectordb.registry import DEFAULT_COLLECTION, DEFAULT_INDEX, DEFAULT_TEXT_INDEX, CollectionConfig
 from vectordb.settings import Settings
 from vectordb.validation import check_name
 
@@ -126,6 +126,7 @@ class VectorDB:
         index: VectorIndex | None = DEFAULT_INDEX,
         fields: Mapping[str, FieldLike] | None = None,
         text_config: str = "english",
+        text_index: BM25 | None = DEFAULT_TEXT_INDEX,
         chunking: Chunking | None = None,
     ) -> Collection:
         """Create a collection: a pair of tables, their index, and a row in the registry.
@@ -143,6 +144,7 @@ class VectorDB:
                 `{"year": int, "lang": str}`; types are str, int, float, bool and datetime. Other metadata can be
                 filtered, too, but documents with another type in a declared field are refused.
             text_config: PostgreSQL text search configuration, for example `english` or `simple`.
+            text_index: `BM25(...)`, or None: then only vectors are searched, and writing is cheaper.
             chunking: How texts are cut; None cuts at the embedder's limit.
 
         Raises:
@@ -162,6 +164,7 @@ class VectorDB:
             index=index,
             fields=fields,
             text_config=text_config,
+            text_index=text_index,
             chunking=chunking,
         )
         with self._begin() as connection:
@@ -198,7 +201,8 @@ class VectorDB:
 
         Raises:
             ConfigurationError: It is there, and has another metric, storage, number of dimensions, fields, text
-                search configuration or chunking than asked for. Its index may be another: that can change.
+                search configuration, text index or chunking than asked for. Its index over the embeddings may be
+                another: that changes no result.
             TypeError: An option that `create_collection` does not have.
             Others: As `collection` and `create_collection`.
         """
@@ -227,6 +231,11 @@ class VectorDB:
                     f"the collection {name!r} exists with {option} {_shown(value)}, not {_shown(options[option])}; "
                     "use another name, or drop it first"
                 )
+        if "text_index" in options and options["text_index"] != found.text_index:
+            raise ConfigurationError(
+                f"the collection {name!r} exists with text_index {found.text_index}, not {options['text_index']}; "
+                "create_text_index and drop_text_index change it"
+            )
         embedder = options.get("embedder")
         return self._handle(found, None if embedder is None else as_embedder(embedder))
 
@@ -305,6 +314,7 @@ def _declare(
     index: VectorIndex | None,
     fields: Mapping[str, FieldLike] | None,
     text_config: str,
+    text_index: BM25 | None,
     chunking: Chunking | None,
 ) -> tuple[CollectionConfig, Embedder | None]:
     """Check what a collection is created with; return its declaration and its embedder."""
@@ -320,6 +330,7 @@ def _declare(
         index=index,
         fields=check_fields(fields),
         text_config=text_config,
+        text_index=text_index,
         chunking=chunking if chunking is not None else Chunking(),
         embedder=identity,
     )

@@ -27,6 +27,7 @@ from vectordb.models import sorted_indexes, table_names, vector_index_name
 from vectordb.registry import DEFAULT_COLLECTION, CollectionConfig
 from vectordb.schema import IndexInfo
 from vectordb.tables import quote
+from vectordb.text_inspection import TextIndexInfo, inspect_text_index
 
 OLDEST_POSTGRES = 13
 # Source: postgresql.org, "Versioning Policy": the last release of each version.
@@ -248,6 +249,20 @@ def check_vector_index(
         yield Finding(Level.HINT, subject, message, f"DROP INDEX {quote(schema_name, index.name)};")
 
 
+def check_text_index(config: CollectionConfig, found: TextIndexInfo | None) -> Iterator[Finding]:
+    """Hold what is there of a text index against what is registered."""
+    subject, declared = _subject(config), config.text_index
+    if declared is None:
+        if found is not None:
+            message = "the registry does not know of the text index that is there, at least in parts; writes pay for it"
+            yield Finding(Level.WARNING, subject, message, f"vectordb index drop-text -c {config.name}")
+        return
+    fix = f"vectordb index create-text -c {config.name} --k1 {declared.k1} --b {declared.b}"
+    for fault in ["it is not there"] if found is None else found.faults:
+        message = f"the text index is broken, text searches fail or rank wrongly: {fault}"
+        yield Finding(Level.PROBLEM, subject, message, fix)
+
+
 def check_memory(config: CollectionConfig, found: list[IndexInfo], cache: int) -> Iterator[Finding]:
     """Hold the size of the vector index against the memory that the server counts on, in bytes."""
     for index in found:
@@ -327,6 +342,7 @@ def _check_collection(
     indexes = schema.list_indexes(connection, config, schema_name)
     findings = [
         *check_vector_index(config, indexes, chunks.rows, schema_name),
+        *check_text_index(config, inspect_text_index(connection, config, schema_name)),
         *check_memory(config, indexes, cache),
         *_check_indexes(connection, config, schema_name),
         *(finding for name in names for finding in check_table(config, facts[name])),

@@ -46,10 +46,15 @@ class Hit(NamedTuple):
         ordinal: Place of the chunk in its document, from 0.
         content: Text of the chunk.
         metadata: Of the document.
-        score: High is near; see `vectordb.metrics.Metric.score` for its range.
+        score: What hits are ordered by, high is near: the reranker's score, else the fused one, else BM25 or the score
+            of the vector; see `vectordb.metrics.Metric.score` for the range of the last.
         distance: pgvector's distance, low is near; None when no vector was compared.
-        vector_rank: Rank by the vector among the hits, from 1, those of earlier pages included; None when found
-            otherwise.
+        vector_rank: Rank by the vector, from 1, those of earlier pages included; None when found only by text.
+        vector_score: Score by the vector; None when no vector was compared.
+        text_rank: Rank by BM25, from 1; None when found only by the vector.
+        text_score: BM25, 0 where no word of the query occurs; None when no text was compared.
+        rerank_score: What the reranker says; None without one.
+        highlight: HTML of the passages that the words of the query are in, these in `<mark>`; None unless asked for.
     """
 
     document_id: str
@@ -59,6 +64,11 @@ class Hit(NamedTuple):
     score: float
     distance: float | None = None
     vector_rank: int | None = None
+    vector_score: float | None = None
+    text_rank: int | None = None
+    text_score: float | None = None
+    rerank_score: float | None = None
+    highlight: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as JSON-ready values."""
@@ -71,7 +81,7 @@ class SearchPlan:
 
     Attributes:
         strategy: `exact` compared every row that matches, `plain` took candidates from the index once, `iterative`
-            went on along the index until enough rows matched.
+            went on along the index until enough rows matched. A search by text alone is always exact.
         reason: Why, in words.
         estimated_matches: Chunks that match the filter, as estimated; None where nobody had to know.
         estimated_rows: Chunks in the table, likewise.
@@ -79,6 +89,7 @@ class SearchPlan:
         hint: What would make the filter quicker, such as a field to declare; None where nothing would.
         complete: False where more rows may match than were found: the scan limit of a forced `iterative` search, or
             the 100,000 hits of a search for all that reach a score.
+        mode: `vector`, `text` or `hybrid`; of the last, everything else here is about the vector's half.
     """
 
     strategy: str
@@ -88,6 +99,7 @@ class SearchPlan:
     candidates: int | None = None
     hint: str | None = None
     complete: bool = True
+    mode: str = "vector"
 
     def incomplete(self) -> SearchPlan:
         """Return the plan with the remark that more rows may match."""

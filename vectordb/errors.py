@@ -20,6 +20,7 @@
     ├── CollectionExists
     ├── EmbedderMismatch                   another embedder than the one that filled the collection
     ├── EmbeddingError                     the embedder failed or broke its contract
+    ├── RerankingError                     the reranker failed or broke its contract
     └── DatabaseError                      .sqlstate
         ├── ConnectionFailed
         ├── TransactionConflict
@@ -142,6 +143,10 @@ class EmbedderMismatch(VectorDBError):
 
 class EmbeddingError(VectorDBError):
     """The embedder failed, or returned something else than it promised."""
+
+
+class RerankingError(VectorDBError):
+    """The reranker failed, or returned something else than one finite number for each text."""
 
 
 class DatabaseError(VectorDBError):

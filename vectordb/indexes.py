@@ -1,4 +1,4 @@
-"""The two index methods of pgvector as values.
+"""The two index methods of pgvector, and the ranking of the text index, as values.
 
 Source: pgvector README, sections "HNSW" and "IVFFlat".
 """
@@ -61,6 +61,35 @@ class IVFFlat:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class BM25:
+    """A text index, and how it ranks: `Okapi BM25 <https://en.wikipedia.org/wiki/Okapi_BM25>`_ in Lucene's form.
+
+    Args:
+        k1: How much a word counts more when it is repeated, 0 to 1000; 0 is not at all.
+        b: How much a long text is held against it, 0 to 1; 0 is not at all.
+
+    Raises:
+        ConfigurationError: A value is out of range.
+    """
+
+    k1: float = 1.2
+    b: float = 0.75
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k1", _number("k1", self.k1, 1000))
+        object.__setattr__(self, "b", _number("b", self.b, 1))
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the index as JSON for the registry; `from_dict` is the inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, float]) -> BM25:
+        """Rebuild an index from the registry's JSON."""
+        return cls(**value)
+
+
 VectorIndex = HNSW | IVFFlat
 
 
@@ -72,6 +101,16 @@ def check_index(value: object) -> None:
     """
     if not isinstance(value, VectorIndex):
         raise ConfigurationError(f"an index is HNSW(...) or IVFFlat(...), not {value!r:.40}")
+
+
+def check_text_index(value: object) -> None:
+    """Check that a value declares a text index.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    if not isinstance(value, BM25):
+        raise ConfigurationError(f"a text index is BM25(...), not {value!r:.40}")
 
 
 def index_to_dict(index: VectorIndex | None) -> dict[str, Any] | None:
@@ -97,3 +136,9 @@ def index_from_dict(value: Mapping[str, Any] | None) -> VectorIndex | None:
 def _check_range(name: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigurationError(f"{name} is a whole number from {low} to {high}, not {value!r}")
+
+
+def _number(name: str, value: float, most: int) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ConfigurationError(f"{name} is a number from 0 to {most}, not {value!r:.40}")
+    return float(value)

@@ -91,6 +91,7 @@ class Collection(Base):
     chunking: Mapped[dict[str, Any]] = mapped_column(JSONB)
     embedder: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     fields: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), sort_order=1)
+    text_index: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), sort_order=2)
     layout_version: Mapped[int] = mapped_column(SmallInteger)
     created_at: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
@@ -177,6 +178,11 @@ def table_names(collection: str) -> tuple[str, str]:
 def vector_index_name(chunks_table: str, method: str) -> str:
     """Return the name of the index over a collection's embeddings."""
     return f"{chunks_table}_embedding_{method}_idx"
+
+
+def text_index_name(chunks_table: str) -> str:
+    """Return the name of the index over a collection's lexemes."""
+    return f"{chunks_table}_text_idx"
 
 
 def iso_timestamp_function(schema: str | None) -> str:

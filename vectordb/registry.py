@@ -14,15 +14,16 @@ from vectordb.chunking import Chunking
 from vectordb.embedders import EmbedderIdentity
 from vectordb.errors import CollectionNotFound, ConfigurationError
 from vectordb.fields import FieldType, check_fields
-from vectordb.indexes import HNSW, VectorIndex, check_index, index_from_dict, index_to_dict
+from vectordb.indexes import BM25, HNSW, VectorIndex, check_index, check_text_index, index_from_dict, index_to_dict
 from vectordb.metrics import Metric, Storage, VectorSpace
 from vectordb.models import Collection as CollectionRow
 from vectordb.models import table_names
 from vectordb.validation import check_name
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 DEFAULT_COLLECTION = "default"
 DEFAULT_INDEX = HNSW()
+DEFAULT_TEXT_INDEX = BM25()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class CollectionConfig:
         space: Dimensions, metric and storage of the embeddings.
         index: Index over the embeddings; None searches exactly.
         text_config: PostgreSQL text search configuration, for example `english` or `simple`.
+        text_index: How texts are ranked for words; None keeps no text index.
         chunking: How documents are cut.
         embedder: Identity of the embedder that fills it; None until one does.
         fields: Keys of the metadata with a column of their own, name to type, as `check_fields` takes them.
@@ -48,6 +50,7 @@ class CollectionConfig:
     space: VectorSpace
     index: VectorIndex | None = DEFAULT_INDEX
     text_config: str = "english"
+    text_index: BM25 | None = DEFAULT_TEXT_INDEX
     chunking: Chunking = field(default_factory=Chunking)
     embedder: EmbedderIdentity | None = None
     # No part of the hash, which a mapping has none of.
@@ -63,6 +66,8 @@ class CollectionConfig:
         if self.index is not None:
             check_index(self.index)
             self.space.operator_class(self.index.method)
+        if self.text_index is not None:
+            check_text_index(self.text_index)
         if self.embedder is not None and self.embedder.dimensions != self.space.dimensions:
             raise ConfigurationError(
                 f"the embedder makes {self.embedder.dimensions} dimensions, the collection has {self.space.dimensions}"
@@ -80,6 +85,7 @@ class CollectionConfig:
             "storage": str(self.space.storage),
             "vector_index": index_to_dict(self.index),
             "text_config": self.text_config,
+            "text_index": None if self.text_index is None else self.text_index.to_dict(),
             "chunking": self.chunking.to_dict(),
             "embedder": None if self.embedder is None else self.embedder.to_dict(),
             "fields": {name: str(kind) for name, kind in self.fields.items()},
@@ -94,6 +100,7 @@ class CollectionConfig:
             space=VectorSpace(row["dimensions"], Metric(row["metric"]), Storage(row["storage"])),
             index=index_from_dict(row["vector_index"]),
             text_config=row["text_config"],
+            text_index=None if row["text_index"] is None else BM25.from_dict(row["text_index"]),
             chunking=Chunking.from_dict(row["chunking"]),
             embedder=None if row["embedder"] is None else EmbedderIdentity.from_dict(row["embedder"]),
             fields=row["fields"],
@@ -144,6 +151,12 @@ def set_index(connection: Connection, name: str, index: VectorIndex | None) -> N
     """Write which index a collection declares."""
     statement = update(CollectionRow).where(CollectionRow.name == name)
     connection.execute(statement.values(vector_index=index_to_dict(index)))
+
+
+def set_text_index(connection: Connection, name: str, index: BM25 | None) -> None:
+    """Write which text index a collection declares."""
+    statement = update(CollectionRow).where(CollectionRow.name == name)
+    connection.execute(statement.values(text_index=None if index is None else index.to_dict()))
 
 
 def set_fields(connection: Connection, name: str, fields: Mapping[str, FieldType]) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, MetaData, Table, text
 from sqlalchemy.schema import CreateColumn, CreateIndex, ExecutableDDLElement
 
-from vectordb import registry
+from vectordb import registry, text_index
 from vectordb.errors import ConfigurationError
 from vectordb.extension import require_extension
 from vectordb.fields import FieldLike, FieldType, check_fields, generation_expression
-from vectordb.indexes import VectorIndex, check_index
+from vectordb.indexes import BM25, VectorIndex, check_index, check_text_index
 from vectordb.models import (
     CollectionModels,
     collection_models,
@@ -27,6 +27,7 @@ from vectordb.models import (
     iso_timestamp_function,
     sorted_indexes,
     table_names,
+    text_index_name,
     vector_index,
     vector_index_name,
 )
@@ -69,7 +70,7 @@ def models_of(config: CollectionConfig, schema: str | None, *, iso_timestamp: st
 
 
 def create_collection(connection: Connection, config: CollectionConfig, schema: str) -> None:
-    """Create a collection's tables and index, and register it.
+    """Create a collection's tables and indexes, and register it.
 
     Raises:
         ConfigurationError: PostgreSQL has no such text search configuration.
@@ -77,11 +78,14 @@ def create_collection(connection: Connection, config: CollectionConfig, schema: 
     """
     check_text_config(connection, config.text_config)
     _execute(connection, create_statements(models_of(config, schema), config.space))
+    if config.text_index is not None:
+        create_text_objects(connection, config, config.text_index, schema)
     registry.add_collection(connection, config)
 
 
 def drop_collection(connection: Connection, config: CollectionConfig, schema: str) -> None:
     """Drop a collection's tables with all they hold, and forget it."""
+    drop_text_objects(connection, config.name, schema)
     _execute(connection, drop_statements(models_of(config, schema)))
     registry.remove_collection(connection, config.name)
 
@@ -114,6 +118,56 @@ def drop_index(connection: Connection, config: CollectionConfig, schema: str) ->
         name = quote(schema, vector_index_name(chunks, method))
         connection.execute(text(f"DROP INDEX IF EXISTS {name}"))
     registry.set_index(connection, config.name, None)
+
+
+def create_text_index(connection: Connection, config: CollectionConfig, index: BM25, schema: str) -> CollectionConfig:
+    """Build a text index in place of the one there is, or of what is left of it.
+
+    Returns:
+        The declaration with the new index.
+
+    Raises:
+        ConfigurationError: Not a text index.
+    """
+    check_text_index(index)
+    # Of several that build it at once, each takes away what the one before has built.
+    _, chunks = table_names(config.name)
+    connection.execute(text(f"LOCK TABLE {quote(schema, chunks)} IN SHARE ROW EXCLUSIVE MODE"))
+    drop_text_objects(connection, config.name, schema)
+    create_text_objects(connection, config, index, schema)
+    registry.set_text_index(connection, config.name, index)
+    changed = replace(config, text_index=index)
+    _analyze(connection, changed, schema)
+    return changed
+
+
+def drop_text_index(connection: Connection, config: CollectionConfig, schema: str) -> CollectionConfig:
+    """Drop the text index, if there is one, with its statistics and triggers.
+
+    Returns:
+        The declaration without it.
+    """
+    drop_text_objects(connection, config.name, schema)
+    registry.set_text_index(connection, config.name, None)
+    return replace(config, text_index=None)
+
+
+def create_text_objects(connection: Connection, config: CollectionConfig, index: BM25, schema: str) -> None:
+    """Create what a text index is made of; the registry is the caller's."""
+    _, chunks = table_names(config.name)
+    run_sql(connection, text_index.create_text_index(schema, chunks, config=config.text_config, index=index))
+
+
+def drop_text_objects(connection: Connection, name: str, schema: str) -> None:
+    """Drop what is there of a collection's text index; the registry is the caller's."""
+    _, chunks = table_names(name)
+    run_sql(connection, text_index.drop_text_index(schema, chunks))
+
+
+def run_sql(connection: Connection, statements: Iterable[str]) -> None:
+    """Run statements just as they are written, colons, percent signs and all."""
+    for statement in statements:
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
 def add_fields(
@@ -198,11 +252,15 @@ def drop_fields(
 
 def _analyze(connection: Connection, config: CollectionConfig, schema: str) -> None:
     """Have PostgreSQL gather the statistics that searches are planned by."""
-    for table in table_names(config.name):
+    tables = table_names(config.name)
+    gin = [f"{table}_metadata_idx" for table in tables]
+    if config.text_index is not None:
+        gin.append(text_index_name(tables[1]))
+    for index in gin:
         # What a load has left there would have to be read through by every search.
-        pending = quote(schema, f"{table}_metadata_idx")
-        connection.execute(text("SELECT gin_clean_pending_list(CAST(:name AS regclass))"), {"name": pending})
-    connection.execute(text(f"ANALYZE {', '.join(quote(schema, table) for table in table_names(config.name))}"))
+        pending = {"name": quote(schema, index)}
+        connection.execute(text("SELECT gin_clean_pending_list(CAST(:name AS regclass))"), pending)
+    connection.execute(text(f"ANALYZE {', '.join(quote(schema, table) for table in tables)}"))
 
 
 def _check_rows(connection: Connection, documents: str, fields: Mapping[str, FieldType], schema: str) -> None:
@@ -268,10 +326,22 @@ def check_text_config(connection: Connection, name: str) -> None:
     Raises:
         ConfigurationError: It has not.
     """
-    known = text("SELECT cfgname FROM pg_ts_config WHERE pg_ts_config_is_visible(oid) ORDER BY 1")
-    names = list(connection.scalars(known))
-    if name not in names:
-        raise ConfigurationError(f"PostgreSQL has no text search configuration {name!r}; it has {', '.join(names)}")
+    known = text(
+        "SELECT cfgname, nspname, pg_ts_config_is_visible(c.oid)"
+        " FROM pg_ts_config c JOIN pg_namespace n ON n.oid = cfgnamespace ORDER BY 1, 2"
+    )
+    found = connection.execute(known).all()
+    names = [found_name for found_name, _, visible in found if visible]
+    if name in names:
+        return
+    for found_name, elsewhere, _ in found:
+        if found_name == name:
+            raise ConfigurationError(
+                f"the text search configuration {name!r} is in the schema {elsewhere!r}, outside of the "
+                "search_path; add the schema there, for every role that uses the collection: "
+                f"ALTER DATABASE … SET search_path = …, {quote(elsewhere)}"
+            )
+    raise ConfigurationError(f"PostgreSQL has no text search configuration {name!r}; it has {', '.join(names)}")
 
 
 def _execute(connection: Connection, statements: Iterable[ExecutableDDLElement]) -> None:

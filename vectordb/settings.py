@@ -30,6 +30,9 @@ class Settings(BaseSettings):
         ef_construction: HNSW candidates while building.
         lists: IVFFlat clusters.
         text_config: PostgreSQL text search configuration.
+        text_index: `bm25` or `none`; an upgrade from a version without text indexes follows it, too.
+        k1: BM25, how much a repeated word counts more.
+        b: BM25, how much a long text is held against it.
         model: sentence-transformers model that fills the default collection.
         fields: Declared fields, as `year:int,lang:str`; an upgrade from a version without them adds them, too.
 
@@ -52,6 +55,9 @@ class Settings(BaseSettings):
     ef_construction: int = 64
     lists: int = 100
     text_config: str = "english"
+    text_index: str = "bm25"
+    k1: float = 1.2
+    b: float = 0.75
     model: str | None = None
     fields: str = ""
 

@@ -30,6 +30,9 @@ class Tables:
         element_oid: Oid of the type, as binary arrays name it.
         iso_timestamp: Function that reads a timestamp from text, quoted, with the schema.
         fields: Declared fields, each a column of both tables.
+        functions: Schema of the library's SQL functions, quoted, with the dot that follows it.
+        text_plan: Function that plans a text search of this collection, quoted, with the schema; None without a text
+            index.
     """
 
     documents: str
@@ -41,6 +44,8 @@ class Tables:
     element_oid: int
     iso_timestamp: str
     fields: Mapping[str, FieldType] = field(hash=False)
+    functions: str
+    text_plan: str | None
 
 
 def collection_tables(
@@ -51,6 +56,7 @@ def collection_tables(
     extension_schema: str,
     element_oid: int,
     fields: Mapping[str, FieldType] | None = None,
+    text_index: bool = False,
 ) -> Tables:
     """Return the names for a collection."""
     documents, chunks = table_names(name)
@@ -65,6 +71,8 @@ def collection_tables(
         element_oid=element_oid,
         iso_timestamp=iso_timestamp_function(schema),
         fields=MappingProxyType(dict(fields or {})),
+        functions=f"{quote(schema)}.",
+        text_plan=quote(schema, f"{chunks}_text_plan") if text_index else None,
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.cli.conftest import CommandLine
 from tests.cli.terminal import run_on_terminal
-from vectordb import HNSW, Chunking, IVFFlat, VectorDB
+from vectordb import BM25, HNSW, Chunking, IVFFlat, VectorDB
 
 
 def test_create_passes_every_option_on(cli: CommandLine, db: VectorDB) -> None:
@@ -45,6 +45,17 @@ def test_create_without_an_index(cli: CommandLine, db: VectorDB) -> None:
     assert db.collection("docs").indexes() == []
 
 
+def test_create_with_and_without_a_text_index(cli: CommandLine, db: VectorDB) -> None:
+    options = ("--dimensions", "2", "--k1", "0.9", "--b", "0.4", "--json")
+    assert cli("collection", "create", "docs", *options).json["text_index"] == {"k1": 0.9, "b": 0.4}
+    assert db.collection("docs").text_index == BM25(0.9, 0.4)
+    assert "text search: english, bm25, k1 0.9, b 0.4" in cli("collection", "show", "docs").out.splitlines()
+    assert cli("collection", "create", "bare", "--dimensions", "2", "--no-text-index").code == 0
+    assert db.collection("bare").text_index is None
+    assert "text search: english, no text index" in cli("collection", "show", "bare").out.splitlines()
+    assert cli("collection", "show", "bare", "--json").json["text_index"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -55,6 +66,8 @@ def test_create_without_an_index(cli: CommandLine, db: VectorDB) -> None:
         (["docs", "--dimensions", "2", "--lists", "7"], 2, "--lists does not go with --index hnsw"),
         (["docs", "--dimensions", "2", "--index", "none", "--m", "8"], 2, "--m does not go with --index none"),
         (["docs", "--dimensions", "2", "--m", "1"], 2, "m is a whole number from 2 to 100"),
+        (["docs", "--dimensions", "2", "--b", "2"], 2, "b is a number from 0 to 1, not 2.0"),
+        (["docs", "--dimensions", "2", "--no-text-index", "--k1", "1"], 2, "--k1 does not go with --no-text-index"),
         (["docs", "--chunk-size", "10", "--chunk-overlap", "10"], 2, "must be smaller"),
         (
             ["docs", "--dimensions", "2", "--field", "year"],

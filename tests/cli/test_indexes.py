@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from tests.cli.conftest import CommandLine
 from tests.cli.terminal import run_on_terminal
-from vectordb import Collection, VectorDB
+from vectordb import BM25, Collection, VectorDB
 from vectordb.cli import progress
 from vectordb.cli.progress import BuildProgress, read_build_progress
 
@@ -25,7 +25,9 @@ def many_points(db: VectorDB, count: int, dimensions: int) -> Collection:
 
 
 def test_create_list_and_drop(points: CommandLine) -> None:
-    (before,) = points("index", "list", "-c", "points", "--json").json
+    before, text = points("index", "list", "-c", "points", "--json").json
+    assert (text["method"], text["valid"]) == ("bm25", True)
+    points("index", "drop-text", "-c", "points")
     assert before["options"] == {"m": 16, "ef_construction": 64}
     created = points("index", "create", "-c", "points", "--m", "8", "--ef-construction", "20", "--json").json
     assert created["seconds"] > 0
@@ -40,6 +42,29 @@ def test_create_list_and_drop(points: CommandLine) -> None:
     assert points("index", "list", "-c", "points").out == ""
     assert points("index", "drop", "-c", "points", "--json").json == {"dropped": []}
     assert points("search", "--vector", "[1, 0]", "-c", "points", "-k", "1").out.split("\t")[1] == "east"
+
+
+def test_create_list_and_drop_a_text_index(points: CommandLine, db: VectorDB) -> None:
+    listed = points("index", "list", "-c", "points").out.splitlines()[1]
+    assert listed.startswith("points_chunks_text_idx\tbm25\tenglish\tk1 1.2, b 0.75\tvalid\t")
+    (index,) = points("index", "create-text", "-c", "points", "--k1", "2", "--b", "0", "--json").json["indexes"]
+    assert index["bytes"] > 0
+    assert {name: value for name, value in index.items() if name != "bytes"} == {
+        "name": "points_chunks_text_idx",
+        "method": "bm25",
+        "text_config": "english",
+        "options": {"k1": 2, "b": 0},
+        "valid": True,
+        "faults": [],
+    }
+    assert db.collection("points").text_index == BM25(2, 0)
+    assert points("index", "drop-text", "-c", "points").out == "dropped points_chunks_text_idx\n"
+    assert points("index", "drop-text", "-c", "points").out == "dropped nothing: there was no text index\n"
+    assert points("index", "drop-text", "-c", "points", "--json").json == {"dropped": []}
+    assert db.collection("points").text_index is None
+    assert points("index", "create-text", "-c", "points").out.startswith("points_chunks_text_idx\tbm25\tenglish\t")
+    assert db.collection("points").text_index == BM25()
+    assert points("index", "create-text", "-c", "points", "--k1", "-1").code == 2
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 import vectordb
 from tests.migrations.support import as_role, downgrade, execute, objects, rows, upgrade
-from vectordb import errors
+from vectordb import errors, migration
 
 PROCESSES = 16
 
@@ -39,7 +39,7 @@ def test_sixteen_processes_at_once(database_url: str) -> None:
     assert [process.exitcode for process in processes] == [0] * PROCESSES
     assert rows(database_url, "SELECT name FROM vectordb.collections ORDER BY 1") == [("default",), ("docs",)]
     assert rows(database_url, "SELECT count(*) FROM vectordb.docs_chunks") == [(PROCESSES,)]
-    assert rows(database_url, "SELECT version_num FROM vectordb.alembic_version") == [("0002",)]
+    assert rows(database_url, "SELECT version_num FROM vectordb.alembic_version") == [(migration.HEAD,)]
 
 
 def test_a_failed_migration_leaves_nothing(shared_url: str, schema: str) -> None:

@@ -27,6 +27,7 @@ def test_x_options_shape_the_default_collection(database_url: str, copy: Path) -
     assert up.returncode == 0, up.stderr
     assert "Running upgrade  -> 0001" in up.stderr
     assert "Running upgrade 0001 -> 0002" in up.stderr
+    assert "Running upgrade 0002 -> 0003" in up.stderr
     assert vector_index(database_url) == ("halfvec(64)", HALF)
 
     # The options are those of the first migration; from then on the registry knows.
@@ -34,7 +35,7 @@ def test_x_options_shape_the_default_collection(database_url: str, copy: Path) -
     assert check.returncode == 0, check.stderr
     assert "No new upgrade operations detected" in check.stdout
     current = run_alembic("current", folder=copy, url=database_url)
-    assert current.stdout.strip() == "0002 (head)"
+    assert current.stdout.strip() == "0003 (head)"
 
     down = run_alembic("downgrade", "base", folder=copy, url=database_url)
     assert down.returncode == 0, down.stderr

@@ -12,7 +12,7 @@ import vectordb
 from tests.conftest import Databases
 from tests.migrations.support import check, configured, execute, rows, upgrade
 from tests.support import HashedEmbedder
-from vectordb import HNSW, Chunking, F, IVFFlat, errors, migration
+from vectordb import BM25, HNSW, Chunking, F, IVFFlat, errors, migration
 from vectordb.registry import LAYOUT_VERSION
 
 LAYOUTS = sorted((Path(__file__).parent / "layouts").glob("*.sql"))
@@ -27,6 +27,18 @@ DECLARATIONS: dict[str, dict[str, Any]] = {
     "halves": {"dimensions": 4, "metric": "l2", "storage": "halfvec", "index": IVFFlat(lists=2)},
     "spare_parts": {"dimensions": 9, "storage": "bit", "metric": "hamming", "index": None},
 }
+FIELDS = {"year": int, "lang": str, "seen": "datetime", "rate": float, "open": bool}
+# What those from layout 2 on hold besides.
+LATER: dict[str, dict[str, Any]] = {"papers": {"dimensions": 3, "fields": FIELDS}}
+
+
+@pytest.fixture
+def first_url(databases: Databases) -> Iterator[str]:
+    """URL of a database as the first version left it."""
+    url = databases.create()
+    execute(url, LAYOUTS[0].read_text())
+    yield url
+    databases.drop(url)
 
 
 @pytest.fixture(params=LAYOUTS, ids=lambda path: path.stem)
@@ -38,8 +50,14 @@ def old_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[st
     databases.drop(url)
 
 
+def declarations(url: str) -> dict[str, dict[str, Any]]:
+    """Return the options of the collections that a database has held since it was an old one."""
+    names = {name for (name,) in rows(url, "SELECT name FROM vectordb.collections")}
+    return {name: options for name, options in (DECLARATIONS | LATER).items() if name in names}
+
+
 def shape(url: str) -> set[tuple[Any, ...]]:
-    """Return every column, index, constraint and function of the schema as SQL writes them, but for columns' order."""
+    """Return all columns, indexes, constraints, functions and triggers as SQL writes them, but for columns' order."""
     found = rows(
         url,
         "SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attcollation::regcollation::text,"
@@ -53,6 +71,11 @@ def shape(url: str) -> set[tuple[Any, ...]]:
         url,
         "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
         " WHERE connamespace = 'vectordb'::regnamespace",
+    )
+    found += rows(
+        url,
+        "SELECT pg_get_triggerdef(t.oid), tgenabled::text FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid"
+        " WHERE relnamespace = 'vectordb'::regnamespace AND NOT tgisinternal",
     )
     found += rows(url, "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'vectordb'::regnamespace")
     return set(found)
@@ -85,26 +108,27 @@ def test_an_old_database_says_how_to_go_on(old_url: str) -> None:
 
 
 def test_an_old_database_becomes_like_a_new_one(old_url: str, database_url: str) -> None:
-    before = contents(old_url)
+    before, held = contents(old_url), declarations(old_url)
     upgrade(old_url)
     check(old_url)
     # The very same row versions: no table was written anew.
     assert contents(old_url) == before
     upgrade(database_url, dimensions="3")
     with vectordb.connect(database_url) as db:
-        for name, options in DECLARATIONS.items():
+        for name, options in held.items():
             db.create_collection(name, **options)
     assert shape(old_url) == shape(database_url)
-    stored = "SELECT name, layout_version, fields FROM vectordb.collections ORDER BY 1"
+    stored = "SELECT name, layout_version, fields, text_index FROM vectordb.collections ORDER BY 1"
     assert rows(old_url, stored) == rows(database_url, stored)
     assert rows(old_url, "SELECT DISTINCT layout_version FROM vectordb.collections") == [(LAYOUT_VERSION,)]
 
 
 def test_an_old_database_goes_on_working(old_url: str) -> None:
+    held = declarations(old_url)
     upgrade(old_url)
     embedder = HashedEmbedder(16)
     with vectordb.connect(old_url) as db:
-        for name, options in DECLARATIONS.items():
+        for name, options in held.items():
             chosen = {key: value for key, value in options.items() if key not in ("embedder", "index")}
             db.get_or_create_collection(name, **chosen)
         default, halves = db.collection(), db.collection("halves")
@@ -160,21 +184,47 @@ def test_declared_fields_are_gone_after_the_way_down_and_their_metadata_is_not(d
     check(database_url)
 
 
-def test_the_settings_declare_fields_of_an_old_default_collection(old_url: str) -> None:
-    upgrade(old_url, fields="year:int,lang:str")
-    check(old_url)
-    assert rows(old_url, "SELECT year, lang FROM vectordb.chunks ORDER BY document_id") == [
+def test_the_settings_declare_fields_of_an_old_default_collection(first_url: str) -> None:
+    upgrade(first_url, fields="year:int,lang:str")
+    check(first_url)
+    assert rows(first_url, "SELECT year, lang FROM vectordb.chunks ORDER BY document_id") == [
         (2019, "en"),
         (2020, "de"),
         (None, None),
     ]
-    with vectordb.connect(old_url) as db:
+    with vectordb.connect(first_url) as db:
         assert db.collection().config.fields == {"lang": "str", "year": "int"}
         assert db.collection("texts").config.fields == {}
 
 
-def test_settings_that_the_metadata_contradicts_change_nothing(old_url: str) -> None:
-    before = shape(old_url)
+def test_settings_that_the_metadata_contradicts_change_nothing(first_url: str) -> None:
+    before = shape(first_url)
     with pytest.raises(errors.ConfigurationError, match="'lang' cannot be declared as int: 2 documents"):
-        upgrade(old_url, fields="lang:int")
-    assert shape(old_url) == before
+        upgrade(first_url, fields="lang:int")
+    assert shape(first_url) == before
+
+
+def test_the_texts_of_an_old_database_are_indexed(old_url: str) -> None:
+    upgrade(old_url)
+    counted = rows(old_url, "SELECT lexeme, texts, occurrences FROM vectordb.texts_chunks_lexemes ORDER BY 1")
+    assert counted == rows(
+        old_url,
+        'SELECT word COLLATE "C", ndoc::bigint, nentry::bigint'
+        " FROM ts_stat('SELECT content_tsv FROM vectordb.texts_chunks')"
+        " UNION ALL SELECT '', 6, (SELECT sum(cardinality(positions)) FROM vectordb.texts_chunks, unnest(content_tsv))"
+        " ORDER BY 1",
+    )
+    with vectordb.connect(old_url) as db:
+        assert {each.name for each in db.collections() if each.text_index == BM25()} == {
+            "default",
+            *declarations(old_url),
+        }
+
+
+def test_the_settings_keep_an_old_default_collection_without_text_index(old_url: str) -> None:
+    upgrade(old_url, text_index="none")
+    check(old_url)
+    with vectordb.connect(old_url) as db:
+        assert db.collection().text_index is None
+        assert db.collection("texts").text_index == BM25()
+    assert rows(old_url, "SELECT to_regclass('vectordb.chunks_lexemes')") == [(None,)]

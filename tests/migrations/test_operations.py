@@ -34,11 +34,14 @@ def upgrade() -> None:
     op.create_vector_index("articles", HNSW(m=8, ef_construction=32))
     op.add_fields("articles", {{"year": int, "seen": "datetime", "lang": str}})
     op.drop_fields("articles", ["lang"])
+    op.drop_text_index("articles")
+    op.create_text_index("articles", k1=0.9, b=0.4)
 
 
 def downgrade() -> None:
     op.drop_fields("articles", ["seen"])
     op.drop_vector_index("articles")
+    op.drop_text_index("articles")
     op.drop_collection("articles")
 '''
 
@@ -81,9 +84,18 @@ def test_operations_run_in_a_revision_after_ours(database_url: str, beside: Conf
     ]
     assert rows(
         database_url,
-        "SELECT metric, storage, dimensions, text_config, vector_index"
+        "SELECT metric, storage, dimensions, text_config, vector_index, text_index"
         " FROM vectordb.collections WHERE name = 'articles'",
-    ) == [("l2", "halfvec", 6, "simple", {"method": "hnsw", "m": 8, "ef_construction": 32})]
+    ) == [
+        (
+            "l2",
+            "halfvec",
+            6,
+            "simple",
+            {"method": "hnsw", "m": 8, "ef_construction": 32},
+            {"k1": 0.9, "b": 0.4},
+        )
+    ]
     command.downgrade(beside, "-1")
     assert objects(database_url) == before
 

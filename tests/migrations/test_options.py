@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import vectordb
-from tests.migrations.support import objects, upgrade, vector_index
+from tests.migrations.support import check, objects, rows, upgrade, vector_index
 from vectordb import errors
 from vectordb.migration.options import MigrationOptions
 from vectordb.settings import Settings
@@ -49,6 +49,25 @@ def test_options_make_this_column_and_index(
 ) -> None:
     upgrade(shared_url, **{"dimensions": "5", "schema": schema, **given})
     assert vector_index(shared_url, schema) == (column_type, index)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({}, {"k1": 1.2, "b": 0.75}),
+        ({"k1": "0.9", "b": "0.4"}, {"k1": 0.9, "b": 0.4}),
+        ({"text_index": "none"}, None),
+    ],
+)
+def test_options_make_this_text_index(
+    shared_url: str, schema: str, given: dict[str, str], stored: dict[str, float] | None
+) -> None:
+    upgrade(shared_url, dimensions="5", schema=schema, **given)
+    assert rows(shared_url, f"SELECT text_index FROM {schema}.collections") == [(stored,)]
+    assert rows(shared_url, "SELECT to_regclass(%s) IS NOT NULL", f"{schema}.chunks_text_idx") == [
+        (stored is not None,)
+    ]
+    check(shared_url, schema=schema)
 
 
 def test_settings_of_the_environment_reach_db_migrate(
@@ -115,6 +134,10 @@ def test_other_dimensions_than_the_model_leave_the_embedder_open(
         ({"schema": "Bad Name"}, ["schema", "bad_name"]),
         ({"schema": "x" * 64}, ["schema", "34 bytes"]),
         ({"text_config": 'english"; DROP'}, ["text search configuration"]),
+        ({"text_index": "gin"}, ["bm25 or none"]),
+        ({"k1": "-1"}, ["k1", "0 to 1000"]),
+        ({"b": "1.5"}, ["b ", "0 to 1"]),
+        ({"b": "nan"}, ["b ", "0 to 1"]),
         ({"metrik": "l2"}, ["metrik", "metric"]),
     ],
 )

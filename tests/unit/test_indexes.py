@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectordb import HNSW, IVFFlat
+from vectordb import BM25, HNSW, IVFFlat
 from vectordb.errors import ConfigurationError
 from vectordb.indexes import VectorIndex, index_from_dict, index_to_dict
 
@@ -46,6 +47,24 @@ def test_hnsw_out_of_range(m: Any, ef_construction: Any) -> None:
 def test_ivfflat_out_of_range(lists: Any) -> None:
     with pytest.raises(ConfigurationError, match="lists is a whole number from 1 to 32768"):
         IVFFlat(lists=lists)
+
+
+@given(st.builds(BM25, st.floats(0, 1000), st.floats(0, 1)))
+def test_a_text_index_as_json_and_back(index: BM25) -> None:
+    assert BM25.from_dict(json.loads(json.dumps(index.to_dict()))) == index
+
+
+def test_whole_numbers_are_as_good_as_others() -> None:
+    assert BM25(2, 1) == BM25(2.0, 1.0)
+    assert repr(BM25(2, 1)) == "BM25(k1=2.0, b=1.0)"
+
+
+@pytest.mark.parametrize("value", [-0.1, 1000.1, float("nan"), float("inf"), 10**400, "1", None, True])
+def test_bm25_out_of_range(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="k1 is a number from 0 to 1000"):
+        BM25(k1=value)
+    with pytest.raises(ConfigurationError, match="b is a number from 0 to 1, "):
+        BM25(b=value)
 
 
 def test_an_unknown_method() -> None:

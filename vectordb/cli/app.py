@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vectordb.cli import collections, demo, doctor, documents, fields, indexes, migrate, search, server
+from vectordb.cli import collections, demo, doctor, documents, evaluation, fields, indexes, migrate, search, server
 from vectordb.cli.output import print_line
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.add_typer(demo.app)
 app.add_typer(migrate.app)
 app.add_typer(documents.app)
 app.add_typer(search.app)
+app.add_typer(evaluation.app)
 app.add_typer(doctor.app)
 app.add_typer(collections.app, name="collection", help="Create, list, show and drop collections.")
 app.add_typer(fields.app, name="field", help="Declare keys of the metadata: a type, a column and an index.")

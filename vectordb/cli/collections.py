@@ -32,6 +32,11 @@ def create(
     lists: options.Lists = None,
     field: options.Fields = None,
     text_config: options.TextConfig = None,
+    text_index: Annotated[
+        bool, typer.Option("--text-index/--no-text-index", help="Keep an index for text search by BM25.")
+    ] = True,
+    k1: options.K1 = None,
+    b: options.B = None,
     chunk_size: Annotated[
         int | None, typer.Option("--chunk-size", help="Most tokens per chunk. Default: the model's limit.")
     ] = None,
@@ -47,6 +52,7 @@ def create(
 
     chosen = given(embedder=model, dimensions=dimensions, metric=metric, storage=storage, text_config=text_config)
     chosen["index"] = vector_index(index, m=m, ef_construction=ef_construction, lists=lists)
+    chosen["text_index"] = options.text_index(wanted=text_index, k1=k1, b=b)
     chosen["fields"] = declared_fields(field)
     chosen["chunking"] = Chunking(**given(size=chunk_size, overlap=chunk_overlap))
     with open_database(url, path) as db:
@@ -88,7 +94,7 @@ def show(name: Name, url: options.Url = None, path: options.DataPath = None, as_
             "fields": ", ".join(f"{field} {kind}" for field, kind in described["fields"].items()) or "none",
             "embedder": _embedder(described),
             "chunks": f"{size}, overlap {chunking['overlap']}",
-            "text search": described["text_config"],
+            "text search": _text_search(described),
             "tables": f"{described['documents_table']}, {described['chunks_table']}",
         }
     )
@@ -131,6 +137,13 @@ def _index(described: dict[str, Any]) -> str:
     if index is None:
         return "none"
     return ", ".join([index["method"], *(f"{name} {value}" for name, value in index.items() if name != "method")])
+
+
+def _text_search(described: dict[str, Any]) -> str:
+    index = described["text_index"]
+    if index is None:
+        return f"{described['text_config']}, no text index"
+    return ", ".join([described["text_config"], "bm25", *(f"{name} {value}" for name, value in index.items())])
 
 
 def _embedder(described: dict[str, Any]) -> str:

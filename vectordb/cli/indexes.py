@@ -1,4 +1,4 @@
-"""`vectordb index`: build, drop and list."""
+"""`vectordb index`: build, drop and list, over embeddings and for text."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import typer
 
 from vectordb.cli import options
 from vectordb.cli.database import open_database
-from vectordb.cli.options import IndexMethod, vector_index
+from vectordb.cli.options import IndexMethod, given, vector_index
 from vectordb.cli.output import print_json, print_line, print_table
-from vectordb.cli.progress import build_bar
+from vectordb.cli.progress import build_bar, waiting
 from vectordb.errors import InvalidInput
+from vectordb.indexes import BM25
 
 if TYPE_CHECKING:
     from vectordb.schema import IndexInfo
+    from vectordb.text_inspection import TextIndexInfo
 
 app = typer.Typer()
 
@@ -42,9 +44,9 @@ def create(
         with build_bar(db.engine, chosen.Chunk.__table__.fullname):
             chosen.create_index(wanted)
         seconds = time.perf_counter() - started
-        built = chosen.indexes()
+        built = _described(*chosen.indexes())
     if as_json:
-        print_json({"indexes": [asdict(each) for each in built], "seconds": seconds})
+        print_json({"indexes": built, "seconds": seconds})
     else:
         _print_indexes(built)
 
@@ -67,6 +69,45 @@ def drop(
         print_line(f"dropped {', '.join(names) or 'nothing: there was no index'}")
 
 
+@app.command("create-text", epilog="Example: vectordb index create-text --b 0.5 --collection articles")
+def create_text(
+    k1: options.K1 = None,
+    b: options.B = None,
+    collection: options.CollectionName = options.DEFAULT_COLLECTION,
+    url: options.Url = None,
+    path: options.DataPath = None,
+    as_json: options.Json = False,
+) -> None:
+    """Build the index for text search by BM25, in place of the one there is; writes wait meanwhile."""
+    wanted = BM25(**given(k1=k1, b=b))
+    with open_database(url, path) as db, waiting("Building the text index"):
+        chosen = db.collection(collection)
+        chosen.create_text_index(wanted)
+        built = _described(chosen.text_index_info())
+    if as_json:
+        print_json({"indexes": built})
+    else:
+        _print_indexes(built)
+
+
+@app.command("drop-text", epilog="Example: vectordb index drop-text --collection articles")
+def drop_text(
+    collection: options.CollectionName = options.DEFAULT_COLLECTION,
+    url: options.Url = None,
+    path: options.DataPath = None,
+    as_json: options.Json = False,
+) -> None:
+    """Drop the index for text search, which makes writing cheaper; only vectors are searched from then on."""
+    with open_database(url, path) as db:
+        chosen = db.collection(collection)
+        names = [each["name"] for each in _described(chosen.text_index_info())]
+        chosen.drop_text_index()
+    if as_json:
+        print_json({"dropped": names})
+    else:
+        print_line(f"dropped {', '.join(names) or 'nothing: there was no text index'}")
+
+
 @app.command("list", epilog="Example: vectordb index list --collection articles")
 def list_indexes(
     collection: options.CollectionName = options.DEFAULT_COLLECTION,
@@ -74,25 +115,30 @@ def list_indexes(
     path: options.DataPath = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the indexes over a collection's embeddings, with their size."""
+    """List the indexes over a collection's embeddings and its text index, with their size."""
     with open_database(url, path) as db:
-        found = db.collection(collection).indexes()
+        chosen = db.collection(collection)
+        found = _described(*chosen.indexes(), chosen.text_index_info())
     if as_json:
-        print_json([asdict(each) for each in found])
+        print_json(found)
     else:
         _print_indexes(found)
 
 
-def _print_indexes(found: list[IndexInfo]) -> None:
+def _described(*found: IndexInfo | TextIndexInfo | None) -> list[dict[str, Any]]:
+    return [asdict(each) for each in found if each is not None]
+
+
+def _print_indexes(found: list[dict[str, Any]]) -> None:
     rows: list[tuple[Any, ...]] = [
         (
-            each.name,
-            each.method,
-            each.operator_class,
-            ", ".join(f"{name} {value}" for name, value in each.options.items()),
-            "valid" if each.valid else "not valid",
-            f"{each.bytes / 2**20:.1f} MiB",
+            each["name"],
+            each["method"],
+            each.get("operator_class") or each["text_config"],
+            ", ".join(f"{name} {value}" for name, value in each["options"].items()),
+            "valid" if each["valid"] else "not valid",
+            f"{each['bytes'] / 2**20:.1f} MiB",
         )
         for each in found
     ]
-    print_table(("name", "method", "operator class", "options", "state", "size"), rows)
+    print_table(("name", "method", "over", "options", "state", "size"), rows)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from vectordb.errors import ConfigurationError, InvalidFilter
-from vectordb.indexes import HNSW, IVFFlat, VectorIndex
+from vectordb.indexes import BM25, HNSW, IVFFlat, VectorIndex
 from vectordb.metrics import Metric, Storage
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ Lists = Annotated[int | None, typer.Option("--lists", help="IVFFlat: clusters. D
 TextConfig = Annotated[
     str | None, typer.Option("--text-config", help="Text search configuration of PostgreSQL. Default: english.")
 ]
-
+K1 = Annotated[float | None, typer.Option("--k1", help="BM25: how much repeated words count more. Default: 1.2.")]
+B = Annotated[float | None, typer.Option("--b", help="BM25: how much long texts are held against them. Default: 0.75.")]
 
 Fields = Annotated[
     list[str] | None,
@@ -109,6 +110,20 @@ def vector_index(method: IndexMethod | None, **parameters: int | None) -> Vector
     if method is IndexMethod.NONE:
         return None
     return HNSW(**chosen) if method is IndexMethod.HNSW else IVFFlat(**chosen)
+
+
+def text_index(*, wanted: bool, k1: float | None, b: float | None) -> BM25 | None:
+    """Return the text index that the options describe.
+
+    Raises:
+        ConfigurationError: Parameters without an index, or out of range.
+    """
+    chosen = given(k1=k1, b=b)
+    if wanted:
+        return BM25(**chosen)
+    for name in chosen:
+        raise ConfigurationError(f"--{name} does not go with --no-text-index")
+    return None
 
 
 def declared_fields(values: list[str] | None) -> dict[str, str] | None:

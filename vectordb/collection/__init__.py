@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from vectordb.collection.handle import DocumentId, Where
-from vectordb.collection.reading import Reading
+from vectordb.collection.searching import Searching
 from vectordb.collection.structure import Structure
 from vectordb.collection.writing import Writing
 from vectordb.errors import InvalidInput
@@ -14,7 +14,7 @@ from vectordb.views import View
 __all__ = ["Collection", "DocumentId", "Where"]
 
 
-class Collection(Reading, Writing, Structure):
+class Collection(Searching, Writing, Structure):
     """A handle on one collection; made by `VectorDB.collection` and its siblings.
 
     Cheap to make and safe to share between threads. Every call is checked before anything

@@ -68,6 +68,7 @@ class Handle:
             extension_schema=self._extension.schema,
             element_oid=self._extension.oids[config.space.storage],
             fields=config.fields,
+            text_index=config.text_index is not None,
         )
         self._planner = Planner(self._tables, config.space, self._memory)
         method = None if config.index is None else config.index.method

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 from vectordb import registry, schema
 from vectordb.collection.handle import Handle, Where
 from vectordb.fields import FieldLike, check_fields
-from vectordb.indexes import VectorIndex
+from vectordb.indexes import BM25, VectorIndex
 from vectordb.models import CollectionModels
-from vectordb.registry import CollectionConfig
+from vectordb.registry import DEFAULT_TEXT_INDEX, CollectionConfig
 from vectordb.schema import IndexInfo
+from vectordb.text_inspection import TextIndexInfo, inspect_text_index
 
 
 class Structure(Handle):
@@ -61,6 +62,40 @@ class Structure(Handle):
         """Read the indexes over the embeddings from the catalogue."""
         with self._database.begin() as connection:
             return schema.list_indexes(connection, self._config, self._schema)
+
+    @property
+    def text_index(self) -> BM25 | None:
+        """How texts are ranked for words; None where there is no text index."""
+        return self._config.text_index
+
+    def create_text_index(self, index: BM25 = DEFAULT_TEXT_INDEX) -> None:
+        """Build a text index in place of the one there is; writes wait meanwhile.
+
+        Raises:
+            ConfigurationError: Not a `BM25(...)`; or this is a view.
+        """
+        self._check_whole("the text index")
+        with self._database.begin() as connection:
+            config = schema.create_text_index(connection, self._declared(connection), index, self._schema)
+        self._redeclare(config)
+
+    def drop_text_index(self) -> None:
+        """Drop the text index, which makes writing cheaper; only vectors are searched from then on.
+
+        Raises:
+            ConfigurationError: This is a view.
+        """
+        self._check_whole("the text index")
+        with self._database.begin() as connection:
+            config = schema.drop_text_index(connection, self._declared(connection), self._schema)
+        self._redeclare(config)
+
+    def text_index_info(self) -> TextIndexInfo | None:
+        """Read from the catalogue how large the text index is and whether it is whole; None where there is none."""
+        if self._config.text_index is None:
+            return None
+        with self._database.begin() as connection:
+            return inspect_text_index(connection, self._config, self._schema)
 
     def hints(self, where: Where | None = None) -> list[str]:
         """Say what would make a filter quicker: fields of it that no index serves, in tables of 10,000 chunks or more.

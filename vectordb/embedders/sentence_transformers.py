@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,11 +167,46 @@ class SentenceTransformerEmbedder:
             on_progress=on_progress,
         )
 
+    def embed_tokens(self, texts: Sequence[str], *, input_type: InputType = "document") -> list[NDArray[np.float32]]:
+        """Return the vectors of the tokens of each text, in the same order, in one forward pass.
+
+        What is longer than the model can read is cut off. Special tokens are left out; those of the prompt are not.
+
+        Args:
+            texts: What to embed.
+            input_type: "query" or "document"; decides on the prompt.
+
+        Returns:
+            For each text an array of shape (its tokens, width of the network), float32, not normalised.
+
+        Raises:
+            EmbeddingError: The model cannot be loaded, failed, or makes no vectors of tokens.
+            InvalidInput: `texts` is not a sequence of strings, or `input_type` is unknown.
+        """
+        given = check_input(texts, input_type)
+        if not given:
+            return []
+        loaded = self._load()
+        model, prompt = loaded.network.model, loaded.identity.prompt(input_type)
+        encode = model.encode_query if input_type == "query" else model.encode_document
+        try:
+            outputs: Any = encode(
+                given, prompt=prompt, batch_size=len(given), show_progress_bar=False, output_value=None
+            )
+        except Exception as error:
+            raise EmbeddingError(
+                f"{self._name} failed on a batch of {len(given)} texts with {type(error).__name__}; the cause is "
+                "attached",
+                batch=len(given),
+            ) from error
+        if "token_embeddings" not in outputs[0]:
+            raise EmbeddingError(f"{self._name} makes no vectors of tokens; choose a model with a transformer")
+        return [loaded.network.without_special_tokens(output) for output in outputs]
+
     def _encoder(self, loaded: _Loaded, input_type: InputType) -> Callable[[list[str]], NDArray[np.float32]]:
         model, identity = loaded.network.model, loaded.identity
-        is_query = input_type == "query"
-        encode = model.encode_query if is_query else model.encode_document
-        prompt = identity.query_prompt if is_query else identity.document_prompt
+        encode = model.encode_query if input_type == "query" else model.encode_document
+        prompt = identity.prompt(input_type)
 
         def encode_batch(batch: list[str]) -> NDArray[np.float32]:
             # Within one call the model truncates first and normalises after.

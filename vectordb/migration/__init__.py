@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vectordb.migration.options import MigrationOptions
 
 # Newest revision of `migrations/versions`; a test compares the two.
-HEAD = "0002"
+HEAD = "0003"
 VERSION_TABLE = "alembic_version"
 # Guards every bootstrap, migration and creation of a collection in a database: "vectordb" in ASCII.
 ADVISORY_LOCK = int.from_bytes(b"vectordb", "big", signed=True)

@@ -1,8 +1,8 @@
-"""Alembic operations for collections and vector indexes; `VectorDB` runs the same DDL.
+"""Alembic operations for collections and their indexes; `VectorDB` runs the same DDL.
 
-Importing this module adds to `alembic.op`: `create_collection`, `drop_collection`, `add_fields`,
-`drop_fields`, `create_vector_index` and `drop_vector_index`. Each takes the schema of the migration's
-options; in an application's own environment, that of `VECTORDB_SCHEMA`.
+Importing this module adds to `alembic.op`: `create_collection`, `drop_collection`, `add_fields`, `drop_fields`,
+`create_vector_index`, `drop_vector_index`, `create_text_index` and `drop_text_index`. Each takes the schema of the
+migration's options; in an application's own environment, that of `VECTORDB_SCHEMA`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from vectordb import registry, schema
 from vectordb.fields import FieldLike
-from vectordb.indexes import VectorIndex
+from vectordb.indexes import BM25, VectorIndex
 from vectordb.migration.options import MigrationOptions
 from vectordb.registry import CollectionConfig
 from vectordb.settings import Settings
@@ -137,12 +137,53 @@ class DropVectorIndex(_Operation):
         schema.drop_index(connection, config, schema_name)
 
 
+@Operations.register_operation("create_text_index")
+class CreateTextIndex(_Operation):
+    """Build a collection's text index in place of the one there is."""
+
+    def __init__(self, collection: str, index: BM25) -> None:
+        self.collection = collection
+        self.index = index
+
+    @classmethod
+    def create_text_index(
+        cls, operations: Operations, collection: str, *, k1: float = BM25().k1, b: float = BM25().b
+    ) -> None:
+        """Build it, with the parameters of `BM25`, over the collection's text search configuration."""
+        operations.invoke(cls(collection, BM25(k1, b)))
+
+    def run(self, connection: Connection, schema_name: str) -> None:
+        """Build it."""
+        config = registry.get_collection(connection, self.collection)
+        schema.create_text_index(connection, config, self.index, schema_name)
+
+
+@Operations.register_operation("drop_text_index")
+class DropTextIndex(_Operation):
+    """Drop a collection's text index."""
+
+    def __init__(self, collection: str) -> None:
+        self.collection = collection
+
+    @classmethod
+    def drop_text_index(cls, operations: Operations, collection: str) -> None:
+        """Drop it, with its statistics and triggers; only vectors are searched from then on."""
+        operations.invoke(cls(collection))
+
+    def run(self, connection: Connection, schema_name: str) -> None:
+        """Drop it."""
+        config = registry.get_collection(connection, self.collection)
+        schema.drop_text_index(connection, config, schema_name)
+
+
 @Operations.implementation_for(CreateCollection)
 @Operations.implementation_for(DropCollection)
 @Operations.implementation_for(AddFields)
 @Operations.implementation_for(DropFields)
 @Operations.implementation_for(CreateVectorIndex)
 @Operations.implementation_for(DropVectorIndex)
+@Operations.implementation_for(CreateTextIndex)
+@Operations.implementation_for(DropTextIndex)
 def _run(operations: Operations, operation: _Operation) -> None:
     operation.run(operations.get_bind(), migration_options(operations).schema)
 

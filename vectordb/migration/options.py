@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vectordb.embedders import DEFAULT_MODEL, EmbedderIdentity, SentenceTransformerEmbedder
 from vectordb.errors import ConfigurationError
 from vectordb.fields import parse_fields
-from vectordb.indexes import HNSW, IVFFlat, VectorIndex
+from vectordb.indexes import BM25, HNSW, IVFFlat, VectorIndex
 from vectordb.metrics import VectorSpace
 from vectordb.registry import DEFAULT_COLLECTION, CollectionConfig
 from vectordb.settings import Settings
@@ -73,9 +73,22 @@ class MigrationOptions:
             space=VectorSpace(dimensions, settings.metric, settings.storage),
             index=self._index(),
             text_config=settings.text_config,
+            text_index=self.text_index(),
             embedder=identity,
             fields=parse_fields(settings.fields),
         )
+
+    def text_index(self) -> BM25 | None:
+        """Return the text index of the default collection.
+
+        Raises:
+            ConfigurationError: An unknown kind, or a value out of range.
+        """
+        if self.settings.text_index == "bm25":
+            return BM25(self.settings.k1, self.settings.b)
+        if self.settings.text_index == "none":
+            return None
+        raise ConfigurationError(f"text_index is bm25 or none, not {self.settings.text_index[:40]!r}")
 
     def _index(self) -> VectorIndex | None:
         settings = self.settings

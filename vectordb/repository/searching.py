@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from vectordb.database import PsycopgConnection
 from vectordb.repository.arrays import text_array, vector_array
+from vectordb.search.highlights import highlight_expression
 from vectordb.search.statements import Statement
 from vectordb.tables import Tables
 from vectordb.vector_types import BinaryParameter
@@ -23,6 +24,25 @@ class FoundRow(NamedTuple):
     metadata: str
     distance: float
     embedding: bytes = b""
+
+
+class RankedRow(NamedTuple):
+    """A row of a statement that ranks by text, or by text and vector; `metadata` is JSON text.
+
+    `near` counts the rows of the vector's list, `bound` is the most that a text could score.
+    """
+
+    document_id: str
+    ordinal: int
+    content: str
+    metadata: str
+    distance: float | None
+    score: float
+    vector_rank: int | None
+    text_rank: int | None
+    text_score: float | None
+    near: int = 0
+    bound: float = 0.0
 
 
 # What searches set, and what pgvector has where nobody did.
@@ -96,6 +116,49 @@ def search_documents(
 ) -> list[FoundRow]:
     """Return the rows of a search for documents, as `search_chunks` does."""
     return search_chunks(connection, statement, query, {} if ids is None else {"ids": text_array(ids)})
+
+
+def rank_chunks(
+    connection: PsycopgConnection, statement: Statement, text: str, query: bytes | None = None
+) -> list[RankedRow]:
+    """Return the rows of a search by text, or by text and vector, best first.
+
+    Round trips: 1.
+    """
+    parameters = {**statement.parameters, "text": text}
+    if query is not None:
+        parameters["query"] = BinaryParameter(query)
+    cursor = connection.execute(statement.sql, parameters, prepare=statement.prepare, binary=True)
+    return [RankedRow(*row) for row in cursor.fetchall()]
+
+
+def highlight(connection: PsycopgConnection, tables: Tables, config: str, texts: list[tuple[str, str]]) -> list[str]:
+    """Return texts with the words of a query marked, as `search.highlights.to_html` reads them.
+
+    Args:
+        connection: To use.
+        tables: Of the collection.
+        config: Text search configuration.
+        texts: Pairs of a query and a text, both free of NUL.
+
+    Round trips: 1.
+    """
+    words = (
+        f"(SELECT string_agg({tables.functions}open_lexeme(lexeme) || chr(39), '|')::tsquery"
+        f" FROM unnest(({tables.functions}text_query(%(config)s::regconfig, g.query)).lexemes) AS lexeme)"
+    )
+    marked = highlight_expression("g.text", "%(config)s::regconfig", f"coalesce({words}, ''::tsquery)")
+    rows = connection.execute(
+        f"SELECT {marked} FROM unnest(%(queries)b::text[], %(texts)b::text[]) WITH ORDINALITY AS g(query, text, place)"
+        " ORDER BY place",
+        {
+            "config": config,
+            "queries": text_array([query for query, _ in texts]),
+            "texts": text_array([text for _, text in texts]),
+        },
+        prepare=False,
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def count_chunks(connection: PsycopgConnection, tables: Tables, most: int) -> int:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from numbers import Integral, Real
 
 from vectordb.errors import InvalidInput
+from vectordb.fusion import Bounded, Fusion
 from vectordb.search.planning import MAX_EF_SEARCH, Strategy
 
 MAX_LIMIT = 100_000
 # Every choice is compared with four candidates for each hit, so that time grows with the square of the limit.
 MAX_VARIED = 1_000
+_DEFAULT_FUSION = Bounded()
+
+
+class Mode(StrEnum):
+    """What a search goes by: the vector, the words (BM25), or both."""
+
+    VECTOR = "vector"
+    TEXT = "text"
+    HYBRID = "hybrid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,8 @@ class SearchOptions:
             `limit` is used.
         per_group: Most hits of a document; None does not group.
         diversity: 0 to 1, with a limit up to 1,000; None does not trade nearness for variety.
+        mode: What the search goes by.
+        fusion: Of a hybrid search.
 
     Raises:
         InvalidInput: A number is out of range, or two of them do not go together.
@@ -39,19 +52,25 @@ class SearchOptions:
     ef_search: int | None = None
     per_group: int | None = None
     diversity: float | None = None
+    mode: Mode = Mode.VECTOR
+    fusion: Fusion = _DEFAULT_FUSION
 
     def __post_init__(self) -> None:
+        if self.mode is not Mode.VECTOR and self.diversity is not None:
+            raise InvalidInput("diversity compares vectors; pass mode='vector' as well")
+        if self.mode is Mode.HYBRID and self.limit is None:
+            raise InvalidInput("limit=None goes with mode='vector' or mode='text'")
         if self.limit is not None:
-            _check_whole("limit", self.limit, 1, MAX_LIMIT)
+            check_whole("limit", self.limit, 1, MAX_LIMIT)
         elif self.min_score is None:
             raise InvalidInput("limit=None returns all hits that reach a score; pass min_score as well, or a limit")
         elif self.offset or self.per_group or self.diversity is not None or self.strategy is Strategy.ITERATIVE:
             raise InvalidInput("limit=None compares every row; it goes with min_score and where, and nothing else")
-        _check_whole("offset", self.offset, 0, MAX_LIMIT)
+        check_whole("offset", self.offset, 0, MAX_LIMIT)
         if self.ef_search is not None:
-            _check_whole("ef_search", self.ef_search, 1, MAX_EF_SEARCH)
+            check_whole("ef_search", self.ef_search, 1, MAX_EF_SEARCH)
         if self.per_group is not None:
-            _check_whole("per_group", self.per_group, 1, MAX_EF_SEARCH)
+            check_whole("per_group", self.per_group, 1, MAX_EF_SEARCH)
         _check_real("min_score", self.min_score, -math.inf, math.inf)
         _check_real("diversity", self.diversity, 0.0, 1.0)
         if self.diversity is not None:
@@ -71,7 +90,24 @@ class SearchOptions:
         return self.limit is not None and self.offset == 0 and self.per_group is None and self.diversity is None
 
 
-def _check_whole(name: str, value: object, least: int, most: int) -> None:
+def check_mode(mode: object) -> Mode:
+    """Return the mode that a caller names.
+
+    Raises:
+        InvalidInput: There is none of that name.
+    """
+    try:
+        return Mode(mode)  # type: ignore[arg-type] # whatever it is, it is compared with the names
+    except ValueError:
+        raise InvalidInput(f"mode is 'vector', 'text', 'hybrid' or None, not {_shown(mode)}") from None
+
+
+def check_whole(name: str, value: object, least: int, most: int) -> None:
+    """Check that a value is a whole number within a range.
+
+    Raises:
+        InvalidInput: It is not.
+    """
     if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
         raise InvalidInput(f"{name} is a whole number from {least} to {most}, not {_shown(value)}")
 

@@ -42,6 +42,7 @@ class Shape:
         many: Whether there are several queries; each row starts with the number of its query, from 1.
         embeddings: Whether each row ends with its embedding, in pgvector's binary form.
         within: Whether only rows up to the distance of the parameter `farthest` count; exact searches only.
+        keys: Whether rows are made of document_id, ordinal and distance only; not with `many` or `embeddings`.
     """
 
     limit: int
@@ -49,6 +50,7 @@ class Shape:
     many: bool = False
     embeddings: bool = False
     within: bool = False
+    keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ def search_statement(tables: Tables, access: Access, shape: Shape, where: Filter
         shape: What to return.
         where: Which chunks count; None for all.
     """
-    distance = _distance(tables, "q.query" if shape.many else None)
+    distance = distance_expression(tables, "q.query" if shape.many else None)
+    columns = "c.document_id, c.ordinal" if shape.keys else "c.document_id, c.ordinal, c.content, c.metadata"
     conditions, parameters = _conditions(tables, access, where)
     if shape.within:
         conditions.append(f"{distance} <= %(farthest)s::float8")
@@ -91,16 +94,14 @@ def search_statement(tables: Tables, access: Access, shape: Shape, where: Filter
         # are left, not of all that are compared.
         embedding = ", c.embedding" if shape.embeddings else ""
         source = (
-            f"(SELECT c.document_id, c.ordinal, c.content, c.metadata, ({distance}) + 0 AS distance{embedding}"
+            f"(SELECT {columns}, ({distance}) + 0 AS distance{embedding}"
             f" FROM {source} ORDER BY distance, c.document_id, c.ordinal {limit}) AS c"
         )
         distance, limit = "c.distance", ""
     order = f" ORDER BY {distance} {limit}" if limit else ""
     embedding = f", {tables.send}(c.embedding)" if shape.embeddings else ""
-    found = (
-        f"SELECT c.document_id, c.ordinal, c.content, c.metadata::text AS metadata, {distance} AS distance{embedding}"
-        f" FROM {source}{order}"
-    )
+    columns = columns.replace("c.metadata", "c.metadata::text AS metadata")
+    found = f"SELECT {columns}, {distance} AS distance{embedding} FROM {source}{order}"
     if shape.many:
         found = (
             f"SELECT q.number, found.* FROM unnest(%(queries)b::{tables.vector_type}[])"
@@ -128,7 +129,7 @@ def grouped_statement(
     if of_documents:
         conditions.append("c.document_id = ANY(%(ids)b::text[])")
     near = (
-        f"SELECT c.document_id, c.ordinal, ({_distance(tables, None)}) + 0 AS distance"
+        f"SELECT c.document_id, c.ordinal, ({distance_expression(tables)}) + 0 AS distance"
         f" FROM {tables.chunks} AS c{_where(conditions)}"
     )
     in_documents = (
@@ -149,7 +150,8 @@ def grouped_statement(
     )
 
 
-def _distance(tables: Tables, query: str | None) -> str:
+def distance_expression(tables: Tables, query: str | None = None) -> str:
+    """Return the distance of a chunk c from a query, which is the parameter `query` unless another one is named."""
     operator = tables.operator.replace("%", "%%")  # psycopg's placeholders start with % as well
     # The type makes another statement of it, should a collection of this name be made again with another storage.
     return f"c.embedding {operator} {query or f'%(query)b::{tables.vector_type}'}"

@@ -1,10 +1,10 @@
-"""How a search is run: planned, sent, completed where the index held too little, grouped, varied and cut."""
+"""Search by vector: planned, sent, completed where the index held too little, grouped, varied and cut."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from vectordb import repository, vectors
-from vectordb.database import Database, PsycopgConnection
+from vectordb.database import PsycopgConnection
 from vectordb.documents import Hit, Results, SearchPlan
 from vectordb.filters import Filter
 from vectordb.metrics import VectorSpace
@@ -30,7 +30,7 @@ from vectordb.search.statements import (
 )
 from vectordb.tables import Tables
 
-T = TypeVar("T")
+Row = TypeVar("Row", bound=tuple[Any, ...])
 
 # Candidates that are looked at for a choice of various or grouped hits, and how often more are fetched.
 _CANDIDATES_PER_HIT = 4
@@ -45,59 +45,31 @@ class _Found(NamedTuple):
     plan: SearchPlan
 
 
-class Searcher:
-    """Runs searches over the chunks of one collection; safe to share between threads.
+class VectorSearcher:
+    """Runs searches by vector over the chunks of one collection; safe to share between threads.
 
     Args:
-        database: Where the collection lives.
         tables: Of the collection.
         space: Of its embeddings.
         planner: Of the collection.
         method: Of its vector index; None where there is none.
     """
 
-    def __init__(
-        self, database: Database, tables: Tables, space: VectorSpace, planner: Planner, method: str | None
-    ) -> None:
-        self._database = database
+    def __init__(self, tables: Tables, space: VectorSpace, planner: Planner, method: str | None) -> None:
         self._tables = tables
         self._space = space
         self._planner = planner
         self._method = method
         self._unfiltered = lru_cache(maxsize=64)(self._unfiltered_search)
 
-    def search(self, query: bytes, options: SearchOptions, where: Filter | None) -> Results:
+    def search(
+        self, connection: PsycopgConnection, query: bytes, options: SearchOptions, where: Filter | None
+    ) -> Results:
         """Return the hits nearest to a vector.
 
         Round trips: 1 without a filter; see `Planner.decide` for the others, and one more where the index held too
-        few rows. Grouped, varied and later pages take several. Inside a transaction 2 more, to restore settings.
+        few rows. Grouped, varied and later pages take several.
         """
-        return self._run_kept(lambda connection: self._search(connection, query, options, where))
-
-    def search_many(self, queries: list[bytes], options: SearchOptions, where: Filter | None) -> list[Results]:
-        """Return the hits nearest to each vector.
-
-        Round trips: As `search`, for all of them together where only the nearest are asked for.
-        """
-        if not queries:
-            return []
-        if not options.is_simple:
-            return self._run_kept(
-                lambda connection: [self._search(connection, query, options, where) for query in queries]
-            )
-        return self._run_kept(lambda connection: self._search_many(connection, queries, options, where))
-
-    def _run_kept(self, work: Callable[[PsycopgConnection], T]) -> T:
-        """Run `work`; settings end with its statements, also where these are part of a longer transaction."""
-        return self._database.run(
-            lambda connection: (
-                work(connection) if connection.autocommit else repository.keeping_settings(connection, work)
-            )
-        )
-
-    def _search(
-        self, connection: PsycopgConnection, query: bytes, options: SearchOptions, where: Filter | None
-    ) -> Results:
         if options.limit is None:
             found = self._within(connection, query, options, where)
         elif options.diversity is not None:
@@ -121,7 +93,7 @@ class Searcher:
         # One text is read much quicker than many short ones.
         metadata = json.loads(f"[{','.join([row[3] for row in rows])}]")
         hits = [
-            Hit(row[0], row[1], row[2], entry, score(row[4]), row[4], rank)
+            Hit(row[0], row[1], row[2], entry, found_score := score(row[4]), row[4], rank, found_score)
             for rank, (row, entry) in enumerate(zip(rows, metadata, strict=True), options.offset + 1)
         ]
         if options.min_score is not None:
@@ -144,7 +116,7 @@ class Searcher:
         """Return the nearest rows, `wanted` of them unless fewer match."""
         if where is None and options.strategy is None and not embeddings:
             return self._nearest_of_all(connection, query, wanted, options)
-        decision = self._decide(connection, wanted, options, where)
+        decision = self.decide(connection, wanted, options, where)
         shape = Shape(wanted, embeddings=embeddings)
         [found] = self._completed(connection, [query], shape, decision, where, options)
         return found
@@ -155,14 +127,15 @@ class Searcher:
         """Return the nearest rows of the table; the statement is made once."""
         statement, decision, plan = self._unfiltered(wanted, options.ef_search)
         rows = repository.search_chunks(connection, statement, query)
-        following = self._following(connection, wanted, decision, None, len(rows), options)
+        following = self.following(connection, wanted, decision, None, len(rows), options)
         if following is None:
             return _Found(rows, plan)
         return self._run(connection, query, Shape(wanted), following, None)
 
-    def _decide(
+    def decide(
         self, connection: PsycopgConnection, wanted: int, options: SearchOptions, where: Filter | None
     ) -> Decision:
+        """Return how to reach so many rows."""
         if where is None:
             if options.strategy is Strategy.EXACT:
                 return Decision(EXACT, "asked for")
@@ -180,7 +153,7 @@ class Searcher:
         self, connection: PsycopgConnection, query: bytes, shape: Shape, decision: Decision, where: Filter | None
     ) -> _Found:
         statement = search_statement(self._tables, decision.access, shape, where)
-        return _Found(repository.search_chunks(connection, statement, query)[: shape.limit], _plan(decision))
+        return _Found(repository.search_chunks(connection, statement, query)[: shape.limit], search_plan(decision))
 
     def _completed(
         self,
@@ -196,7 +169,7 @@ class Searcher:
         left, way, again = list(range(len(queries))), decision, False
         while True:
             several = shape if len(left) == 1 else replace(shape, many=True)
-            statement, plan = search_statement(self._tables, way.access, several, where), _plan(way)
+            statement, plan = search_statement(self._tables, way.access, several, where), search_plan(way)
             given = [queries[number] for number in left]
             if several.many:
                 rows_of_each = repository.search_many(connection, self._tables, statement, given)
@@ -209,7 +182,7 @@ class Searcher:
             if not left:
                 break
             fewest = min(len(found[number].rows) for number in left)
-            following = self._following(connection, shape.limit, way, where, fewest, options, again=again)
+            following = self.following(connection, shape.limit, way, where, fewest, options, again=again)
             if following is None:
                 break
             way, again = following, True
@@ -217,7 +190,7 @@ class Searcher:
             found |= {number: _Found(found[number].rows, found[number].plan.incomplete()) for number in left}
         return [found[number] for number in range(len(queries))]
 
-    def _following(
+    def following(
         self,
         connection: PsycopgConnection,
         wanted: int,
@@ -244,13 +217,19 @@ class Searcher:
         access = unfiltered_access(self._method, limit, ef_search)
         reason = "there is no index" if access.strategy is Strategy.EXACT else "there is no filter"
         decision = Decision(access, reason)
-        return search_statement(self._tables, access, Shape(limit), None), decision, _plan(decision)
+        return search_statement(self._tables, access, Shape(limit), None), decision, search_plan(decision)
 
-    def _search_many(
+    def search_many(
         self, connection: PsycopgConnection, queries: list[bytes], options: SearchOptions, where: Filter | None
     ) -> list[Results]:
+        """Return the hits nearest to each vector.
+
+        Round trips: As `search`, for all of them together where only the nearest are asked for.
+        """
+        if not options.is_simple:
+            return [self.search(connection, query, options, where) for query in queries]
         assert options.limit is not None  # noqa: S101 - simple options have one
-        decision = self._decide(connection, options.limit, options, where)
+        decision = self.decide(connection, options.limit, options, where)
         found = self._completed(connection, queries, Shape(options.limit), decision, where, options)
         return [self._results(part, options) for part in found]
 
@@ -266,7 +245,7 @@ class Searcher:
         farthest += 1e-6 * max(1.0, abs(farthest))
         statement = search_statement(self._tables, EXACT, Shape(MAX_LIMIT, within=True), where)
         rows = repository.search_chunks(connection, statement, query, {"farthest": farthest})
-        plan = _plan(Decision(EXACT, "all rows that reach a score are asked for"))
+        plan = search_plan(Decision(EXACT, "all rows that reach a score are asked for"))
         return _Found(rows, plan if len(rows) < MAX_LIMIT else plan.incomplete())
 
     def _page(
@@ -280,14 +259,14 @@ class Searcher:
         """
         assert options.limit is not None  # noqa: S101 - checked by the options
         offset, end = options.offset, options.offset + options.limit
-        decision = self._decide(connection, options.limit, options, where)
+        decision = self.decide(connection, options.limit, options, where)
         if decision.access.strategy is Strategy.EXACT:
             if options.per_group is None:
                 return self._run(connection, query, Shape(options.limit, offset), decision, where)
             statement = grouped_statement(
                 self._tables, where, limit=options.limit, offset=offset, per_group=options.per_group
             )
-            return _Found(repository.search_documents(connection, statement, query), _plan(decision))
+            return _Found(repository.search_documents(connection, statement, query), search_plan(decision))
         pages: dict[Any, list[FoundRow]] = {}
         window = options.limit
         while True:
@@ -312,7 +291,7 @@ class Searcher:
         where: Filter | None,
     ) -> _Found:
         """Return the nearest documents, with the nearest chunks of each."""
-        decision = self._decide(connection, documents, options, where)
+        decision = self.decide(connection, documents, options, where)
         wanted = max(_FEWEST_CANDIDATES, documents * per_group * _CANDIDATES_PER_HIT)
         while decision.access.strategy is not Strategy.EXACT and wanted <= _MOST_CANDIDATES:
             found = self._nearest(connection, query, wanted, options, where)
@@ -325,11 +304,11 @@ class Searcher:
                         self._tables, where, limit=documents, offset=0, per_group=per_group, of_documents=True
                     )
                     rows = repository.search_documents(connection, statement, query, ids)
-                return _Found(_best_of_each(rows, ids, per_group), found.plan)
+                return _Found(best_of_each(rows, ids, per_group), found.plan)
             wanted *= _CANDIDATES_PER_HIT
         exact = Decision(EXACT, decision.reason if decision.access == EXACT else "every document has to be looked at")
         statement = grouped_statement(self._tables, where, limit=documents, offset=0, per_group=per_group)
-        return _Found(repository.search_documents(connection, statement, query), _plan(exact))
+        return _Found(repository.search_documents(connection, statement, query), search_plan(exact))
 
     def _varied(
         self, connection: PsycopgConnection, query: bytes, options: SearchOptions, where: Filter | None
@@ -345,7 +324,7 @@ class Searcher:
             if options.per_group is None:
                 break
             more = len(rows) == pool
-            rows = _best_of_each(rows, dict.fromkeys(row[0] for row in rows), options.per_group)
+            rows = best_of_each(rows, dict.fromkeys(row[0] for row in rows), options.per_group)
             if not more or len(rows) >= options.limit or pool == MAX_LIMIT:
                 break
             pool = min(MAX_LIMIT, pool * _CANDIDATES_PER_HIT)
@@ -359,7 +338,7 @@ class Searcher:
         return _Found([rows[position] for position in chosen], found.plan)
 
 
-def _best_of_each(rows: Iterable[FoundRow], ids: Iterable[str], per_group: int) -> list[FoundRow]:
+def best_of_each(rows: Iterable[Row], ids: Iterable[str], per_group: int) -> list[Row]:
     """Return the first rows of each document among `ids`, in the order they have."""
     left = dict.fromkeys(ids, per_group)
     best = []
@@ -374,7 +353,8 @@ def _by_distance(row: FoundRow) -> tuple[float, str, int]:
     return row[4], row[0], row[1]
 
 
-def _plan(decision: Decision) -> SearchPlan:
+def search_plan(decision: Decision) -> SearchPlan:
+    """Return how a search was run, as the caller is told."""
     estimate = decision.estimate
     access = decision.access
     return SearchPlan(

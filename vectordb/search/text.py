@@ -1,0 +1,178 @@
+"""Statements that rank by text: BM25 alone, and fused with the vector.
+
+BM25 is exact: a first pass looks at the texts that may reach a score which, by the statistics, somewhat more than
+enough of them reach; where it finds too few, a second one looks at all that may reach the least score found. Both are
+parts of one statement, and only what is needed of it runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vectordb.filters import Filter
+from vectordb.fusion import RRF, Bounded, NamedFusion
+from vectordb.metrics import Metric, VectorSpace
+from vectordb.search.planning import Access
+from vectordb.search.statements import Shape, Statement, distance_expression, search_statement
+from vectordb.search.where import where_clause
+from vectordb.tables import Tables
+
+_KEYS = "document_id, ordinal"
+
+# BM25 of a row c under a plan p. Lexemes that the query has not are taken out first. PostgreSQL has no cheap function
+# for the number of positions in a tsvector, but with them it is by two bytes each longer when sent.
+_LENGTH = (
+    "CASE WHEN pg_client_encoding() = getdatabaseencoding()"
+    " THEN (octet_length(tsvectorsend(c.content_tsv)) - octet_length(tsvectorsend(strip(c.content_tsv)))) / 2"
+    " ELSE {schema}text_length(c.content_tsv) END"
+)
+_SCORE = (
+    "(SELECT sum(p.weights[array_position(p.lexemes, o.lexeme)]"
+    " * cardinality(o.positions) / (cardinality(o.positions) + t.norm))"
+    " FROM (SELECT p.k1 * (1 - p.b + p.b * {length} / p.average) AS norm OFFSET 0) AS t,"
+    " unnest(ts_filter(setweight(c.content_tsv, 'A', p.lexemes), '{{a}}')) AS o"
+    " WHERE o.lexeme = ANY(p.lexemes))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How far a hybrid search looks.
+
+    Attributes:
+        limit: Most rows to return.
+        candidates: To take from the vector's list and from the text's, each.
+    """
+
+    limit: int
+    candidates: int
+
+
+def text_statement(tables: Tables, limit: int, where: Filter | None) -> Statement:
+    """Return the statement that finds the best chunks by BM25 for the parameter `text`.
+
+    Rows, best first: document_id, ordinal, content, metadata as JSON text, None, score, None, rank, score.
+
+    Args:
+        tables: Of the collection, which has a text index.
+        limit: Most rows.
+        where: Which chunks count; None for all.
+    """
+    parts, parameters = _best_by_text(tables, limit, where)
+    return Statement(
+        f"WITH {parts} SELECT c.document_id, c.ordinal, c.content, c.metadata::text, NULL::float8, k.score,"
+        f" NULL::bigint, k.rank, k.score FROM texts AS k JOIN {tables.chunks} AS c USING ({_KEYS}) ORDER BY k.rank",
+        parameters,
+        prepare=where is None,
+    )
+
+
+def hybrid_statement(
+    tables: Tables, space: VectorSpace, access: Access, depth: Depth, fusion: NamedFusion | None, where: Filter | None
+) -> Statement:
+    """Return the statement that finds the best chunks for the parameters `query`, a vector, and `text`.
+
+    Rows, best first: document_id, ordinal, content, metadata as JSON text, distance, score, vector rank, text rank,
+    text score, number of rows in the vector's list, the most that the text could score. Distance and text score are
+    true ones for every row; a rank is None where the row was not in that list.
+
+    Args:
+        tables: Of the collection, which has a text index.
+        space: Of the embeddings.
+        access: How to reach the vector's list.
+        depth: How far to look.
+        fusion: What makes one score of two; None returns all candidates, scored 0.
+        where: Which chunks count; None for all.
+    """
+    parts, parameters = _best_by_text(tables, depth.candidates, where)
+    near = search_statement(tables, access, Shape(depth.candidates, keys=True), where)
+    distance = distance_expression(tables)
+    fused = "0::float8" if fusion is None else _fused(fusion, space)
+    limit = "" if fusion is None else f" LIMIT {depth.limit:d}"
+    return Statement(
+        f"WITH {parts}, near AS MATERIALIZED ({near.sql}), vectors AS ("
+        f"SELECT n.*, row_number() OVER (ORDER BY n.distance, n.document_id, n.ordinal) AS rank FROM near AS n"
+        # What a query excludes, or insists on, holds for both lists.
+        f" WHERE (SELECT required IS NULL FROM plan) OR EXISTS (SELECT FROM {tables.chunks} AS c, plan AS p"
+        " WHERE c.document_id = n.document_id AND c.ordinal = n.ordinal AND c.content_tsv @@ p.required)"
+        "), candidates AS ("
+        f"SELECT c.document_id, c.ordinal, c.content, c.metadata, coalesce(v.distance, {distance}) AS distance,"
+        f" v.rank AS vector_rank, k.rank AS text_rank, coalesce(k.score, {_score(tables)}, 0) AS text_score"
+        f" FROM vectors AS v FULL JOIN texts AS k USING ({_KEYS})"
+        f" JOIN {tables.chunks} AS c USING ({_KEYS}) CROSS JOIN plan AS p"
+        "), bound AS MATERIALIZED (SELECT coalesce(sum(weight), 0) AS most FROM plan, unnest(weights) AS weight"
+        f"), scored AS (SELECT k.*, {fused} AS score FROM candidates AS k)"
+        " SELECT k.document_id, k.ordinal, k.content, k.metadata::text, k.distance, k.score, k.vector_rank,"
+        " k.text_rank, k.text_score, (SELECT count(*) FROM near), (SELECT most FROM bound)"
+        f" FROM (SELECT * FROM scored ORDER BY score DESC, {_KEYS}{limit}) AS k ORDER BY k.score DESC, {_KEYS}",
+        {**parameters, **near.parameters},
+        prepare=where is None,
+    )
+
+
+def _best_by_text(tables: Tables, limit: int, where: Filter | None) -> tuple[str, dict[str, Any]]:
+    """Return the parts of a WITH clause that end in `texts`: the keys, scores and ranks of the best rows."""
+    condition, parameters = ("true", {}) if where is None else where_clause(where, "c", tables)
+    functions = tables.functions
+
+    def best(candidates: str, also: str) -> str:
+        return (
+            f"SELECT c.document_id, c.ordinal, {_score(tables)} AS score"
+            f" FROM plan AS p CROSS JOIN {tables.chunks} AS c"
+            f" WHERE {functions}lexeme_tiers(c.content_tsv) @@ (SELECT condition FROM {candidates}) AND {also}"
+            f" AND (p.required IS NULL OR c.content_tsv @@ p.required) AND ({condition})"
+            f" ORDER BY score DESC, {_KEYS} LIMIT {limit:d}"
+        )
+
+    complete = "(SELECT condition IS NULL FROM again)"
+    reached = f"(SELECT CASE WHEN count(*) = {limit:d} THEN min(score) ELSE 0 END AS score FROM first) AS reached"
+    return (
+        f"plan AS MATERIALIZED (SELECT * FROM {tables.text_plan}(%(text)s, {limit:d})),"
+        f" first AS MATERIALIZED ({best('plan', 'true')}),"
+        " again AS MATERIALIZED (SELECT CASE WHEN reached.score < p.threshold THEN"
+        f" {functions}bm25_condition(p.lexemes, p.weights, p.average, p.k1, p.b, reached.score) END AS condition"
+        f" FROM plan AS p, {reached}),"
+        f" second AS MATERIALIZED ({best('again', f'NOT {complete}')}),"
+        f" texts AS MATERIALIZED (SELECT c.*, row_number() OVER (ORDER BY score DESC, {_KEYS}) AS rank"
+        f" FROM (SELECT * FROM first WHERE {complete} UNION ALL SELECT * FROM second) AS c)",
+        parameters,
+    )
+
+
+def _score(tables: Tables) -> str:
+    return _SCORE.format(length=_LENGTH.format(schema=tables.functions))
+
+
+def _fused(fusion: NamedFusion, space: VectorSpace) -> str:
+    """Return the score of a candidate k as SQL; `vectordb.fusion` has the formulas."""
+    if isinstance(fusion, RRF):
+        k = _number(fusion.k)
+        lists = zip(fusion.weights, ("vector_rank", "text_rank"), strict=True)
+        return " + ".join(f"coalesce({_number(weight)} / ({k} + k.{rank}), 0)" for weight, rank in lists)
+    vector = _vector_score(space, "k.distance")
+    if isinstance(fusion, Bounded):
+        text = "coalesce(k.text_score / nullif((SELECT most FROM bound), 0), 0)"
+    else:
+        vector, text = _stretched(vector), _stretched("k.text_score")
+    return f"{_number(fusion.alpha)} * {vector} + {_number(1 - fusion.alpha)} * {text}"
+
+
+def _stretched(score: str) -> str:
+    least = f"min({score}) OVER ()"
+    return f"coalesce(({score} - {least}) / nullif(max({score}) OVER () - {least}, 0), 0)"
+
+
+def _vector_score(space: VectorSpace, distance: str) -> str:
+    """Return a score made of a distance, as `Metric.score` does."""
+    if space.metric is Metric.INNER_PRODUCT:
+        return f"(-{distance})"
+    if space.metric in (Metric.L1, Metric.L2):
+        return f"(1 / (1 + {distance}))"
+    if space.metric is Metric.HAMMING:
+        return f"(1 - {distance} / {space.dimensions:d})"
+    return f"(1 - {distance})"
+
+
+def _number(value: float) -> str:
+    return f"{float(value)!r}::float8"

@@ -1,0 +1,188 @@
+"""Search by text, and by text and vector together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from vectordb import repository
+from vectordb.database import PsycopgConnection
+from vectordb.documents import Hit, Results, SearchPlan
+from vectordb.filters import And, Field, Filter, In
+from vectordb.fusion import RRF, Bounded, Candidates, RelativeScore, fused_scores
+from vectordb.metrics import VectorSpace
+from vectordb.repository import RankedRow
+from vectordb.search.options import MAX_LIMIT, Mode, SearchOptions
+from vectordb.search.text import Depth, hybrid_statement, text_statement
+from vectordb.searching.vector import VectorSearcher, best_of_each, search_plan
+from vectordb.tables import Tables
+
+# Rows from each of the two lists. Research on fusion takes so many, and more do not change the first ten.
+_CANDIDATES = 100
+_CANDIDATES_PER_HIT = 2
+# Rows that are looked at for each hit when only the best ones of a document count.
+_ROWS_PER_GROUPED_HIT = 4
+_FEWEST_ROWS = 50
+_TEXT_PLAN = SearchPlan("exact", "text is ranked exactly", mode=str(Mode.TEXT))
+
+
+class Query(NamedTuple):
+    """What to look for: a text, and for a hybrid search its vector as well."""
+
+    text: str
+    vector: bytes | None
+
+
+class _Ranked(NamedTuple):
+    """Rows, best first, and how they were found."""
+
+    rows: Sequence[RankedRow]
+    plan: SearchPlan
+
+
+class RankedSearcher:
+    """Runs searches by text and hybrid ones over the chunks of one collection; safe to share between threads.
+
+    Args:
+        tables: Of the collection.
+        space: Of its embeddings.
+        vectors: Decides how to reach the vector's list.
+    """
+
+    def __init__(self, tables: Tables, space: VectorSpace, vectors: VectorSearcher) -> None:
+        self._tables = tables
+        self._space = space
+        self._vectors = vectors
+
+    def search(
+        self, connection: PsycopgConnection, query: Query, options: SearchOptions, where: Filter | None
+    ) -> Results:
+        """Return the best hits.
+
+        Round trips: 1, those of planning a filter, and one more where the index held too few rows. Groups, and later
+        pages of a hybrid search, take several.
+        """
+        if options.per_group is not None:
+            found = self._grouped(connection, query, options, where)
+        else:
+            found = self._page(connection, query, options, where)
+        return self._results(found, options)
+
+    def _page(
+        self, connection: PsycopgConnection, query: Query, options: SearchOptions, where: Filter | None
+    ) -> _Ranked:
+        end = MAX_LIMIT if options.limit is None else options.offset + options.limit
+        if query.vector is None or options.offset == 0:
+            found = self._best(connection, query, end, options, where)
+            return _Ranked(found.rows[options.offset :], found.plan)
+        # As by vector alone: windows of once, twice, four times … as many rows, each without those before, have one
+        # order for every page.
+        assert options.limit is not None  # noqa: S101 - an offset goes with a limit
+        rows: dict[tuple[str, int], RankedRow] = {}
+        window = options.limit
+        while True:
+            found = self._best(connection, query, window, options, where)
+            for row in found.rows:
+                rows.setdefault((row.document_id, row.ordinal), row)
+            if len(rows) >= end or len(found.rows) < window or window >= MAX_LIMIT:
+                return _Ranked(list(rows.values())[options.offset : end], found.plan)
+            window = min(2 * window, MAX_LIMIT)
+
+    def _grouped(
+        self, connection: PsycopgConnection, query: Query, options: SearchOptions, where: Filter | None
+    ) -> _Ranked:
+        """Return the best documents, with the best chunks of each."""
+        assert options.limit is not None  # noqa: S101 - checked by the options
+        assert options.per_group is not None  # noqa: S101 - so it was asked for
+        documents = options.offset + options.limit
+        wanted = max(_FEWEST_ROWS, _ROWS_PER_GROUPED_HIT * documents * options.per_group)
+        while True:
+            found = self._best(connection, query, min(wanted, MAX_LIMIT), options, where)
+            ids = list(dict.fromkeys(row.document_id for row in found.rows))[options.offset : documents]
+            if len(ids) == options.limit or len(found.rows) < wanted or wanted >= MAX_LIMIT:
+                break
+            wanted *= _ROWS_PER_GROUPED_HIT
+        rows = found.rows
+        if options.per_group > 1 and ids:
+            # The second best chunk of a document may be far behind the best of others.
+            these: Filter = In(Field(("id",), own=True), tuple(ids))
+            these = these if where is None else And((where, these))
+            rows = self._best(connection, query, MAX_LIMIT, options, these).rows
+        return _Ranked(best_of_each(rows, ids, options.per_group), found.plan)
+
+    def _best(
+        self, connection: PsycopgConnection, query: Query, wanted: int, options: SearchOptions, where: Filter | None
+    ) -> _Ranked:
+        """Return the best rows, `wanted` of them unless fewer match."""
+        if query.vector is None:
+            statement = text_statement(self._tables, wanted, where)
+            return _Ranked(repository.rank_chunks(connection, statement, query.text), _TEXT_PLAN)
+        return self._hybrid(connection, query, query.vector, wanted, options, where)
+
+    def _hybrid(
+        self,
+        connection: PsycopgConnection,
+        query: Query,
+        vector: bytes,
+        wanted: int,
+        options: SearchOptions,
+        where: Filter | None,
+    ) -> _Ranked:
+        depth = Depth(wanted, min(MAX_LIMIT, max(_CANDIDATES, _CANDIDATES_PER_HIT * wanted)))
+        fusion = options.fusion if isinstance(options.fusion, (Bounded, RelativeScore, RRF)) else None
+        decision = self._vectors.decide(connection, depth.candidates, options, where)
+        again = False
+        while True:
+            statement = hybrid_statement(self._tables, self._space, decision.access, depth, fusion, where)
+            rows = repository.rank_chunks(connection, statement, query.text, vector)
+            near = rows[0].near if rows else 0
+            if where is None and len(rows) >= wanted:
+                break
+            following = self._vectors.following(
+                connection, depth.candidates, decision, where, near, options, again=again
+            )
+            if following is None:
+                break
+            decision, again = following, True
+        if fusion is None:
+            rows = self._fused(rows, options)[:wanted]
+        return _Ranked(rows, replace(search_plan(decision), mode=str(Mode.HYBRID)))
+
+    def _fused(self, rows: list[RankedRow], options: SearchOptions) -> list[RankedRow]:
+        """Return candidates in the order of a fusion that only Python knows."""
+        candidates = Candidates(
+            np.array([self._space.score(row.distance or 0.0) for row in rows]),
+            np.array([row.text_score or 0.0 for row in rows]),
+            np.array([row.vector_rank or 0 for row in rows]),
+            np.array([row.text_rank or 0 for row in rows]),
+            rows[0].bound if rows else 0.0,
+        )
+        scores = fused_scores(options.fusion, candidates)
+        scored = [row._replace(score=float(score)) for row, score in zip(rows, scores, strict=True)]
+        return sorted(scored, key=lambda row: (-row.score, row.document_id, row.ordinal))
+
+    def _results(self, found: _Ranked, options: SearchOptions) -> Results:
+        metadata = json.loads(f"[{','.join([row.metadata for row in found.rows])}]")
+        hits = [
+            Hit(
+                row.document_id,
+                row.ordinal,
+                row.content,
+                entry,
+                row.score,
+                row.distance,
+                row.vector_rank,
+                None if row.distance is None else self._space.score(row.distance),
+                row.text_rank,
+                row.text_score,
+            )
+            for row, entry in zip(found.rows, metadata, strict=True)
+        ]
+        if options.min_score is not None:
+            least = options.min_score
+            hits = [hit for hit in hits if hit.score >= least]
+        return Results(hits, found.plan)

@@ -1,0 +1,204 @@
+"""The text index of a table: DDL of the objects that BM25 needs beside a `tsvector` column.
+
+An index over the tiers of lexemes finds candidates; two tables hold the statistics. `…_lexemes` counts the texts that
+have a lexeme, and under the empty lexeme all texts. Triggers append what changes to `…_text_changes`, which no two
+writers contend for; now and then one writer adds it to the counts. Both together are exact in every snapshot.
+The functions that all text indexes share come with revision 0003.
+"""
+
+from __future__ import annotations
+
+from vectordb.indexes import BM25
+from vectordb.tables import quote
+
+# So many changed texts wait before a writer adds them to the counts; every search reads those that wait.
+_WAITING = 128
+
+_TABLES = (
+    """
+CREATE TABLE {lexemes} (
+    lexeme text COLLATE "C" PRIMARY KEY,
+    texts bigint NOT NULL,
+    occurrences bigint NOT NULL
+)""",
+    """
+CREATE TABLE {changes} (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sign smallint NOT NULL,
+    length integer NOT NULL,
+    content tsvector NOT NULL
+)""",
+)
+
+_CHANGED = """
+CREATE FUNCTION {changed}() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        TRUNCATE {lexemes}, {changes};
+        INSERT INTO {lexemes} VALUES ('', 0, 0);
+    ELSIF TG_LEVEL = 'ROW' THEN
+        IF TG_OP <> 'INSERT' THEN
+            INSERT INTO {changes} (sign, length, content)
+            SELECT -1, {schema}.text_length(OLD.{column}), OLD.{column} WHERE OLD.{column} <> '';
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            INSERT INTO {changes} (sign, length, content)
+            SELECT 1, {schema}.text_length(NEW.{column}), NEW.{column} WHERE NEW.{column} <> '';
+        END IF;
+    ELSIF (SELECT count(*) FROM (SELECT FROM {changes} ORDER BY id LIMIT {waiting}) AS waiting) = {waiting}
+        -- Under a snapshot older than another writer's counts, adding to them would fail.
+        AND current_setting('transaction_isolation') = 'read committed'
+        AND pg_try_advisory_xact_lock({lock}, TG_RELID::integer)
+    THEN
+        WITH moved AS (
+            DELETE FROM {changes} RETURNING sign, length, content
+        ), counted AS (
+            SELECT lexeme, sum(sign) AS texts, sum(sign * cardinality(positions)) AS occurrences
+            FROM moved CROSS JOIN unnest(content) GROUP BY lexeme
+            UNION ALL
+            SELECT '', sum(sign), sum(sign * length) FROM moved
+        )
+        INSERT INTO {lexemes} AS known (lexeme, texts, occurrences)
+        SELECT lexeme, texts, occurrences FROM counted WHERE texts <> 0 OR occurrences <> 0
+        ON CONFLICT (lexeme) DO UPDATE
+        SET texts = known.texts + excluded.texts, occurrences = known.occurrences + excluded.occurrences;
+    END IF;
+    RETURN NULL;
+END
+$$"""
+
+_TRIGGERS = {
+    "text_inserted": "AFTER INSERT ON {table} FOR EACH ROW WHEN (NEW.{column} <> '')",
+    "text_updated": "AFTER UPDATE ON {table} FOR EACH ROW WHEN (OLD.{column} IS DISTINCT FROM NEW.{column})",
+    "text_deleted": "AFTER DELETE ON {table} FOR EACH ROW WHEN (OLD.{column} <> '')",
+    "text_truncated": "AFTER TRUNCATE ON {table} FOR EACH STATEMENT",
+    "text_written": "AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH STATEMENT",
+}
+
+_FILL = (
+    """
+INSERT INTO {lexemes} (lexeme, texts, occurrences)
+SELECT lexeme, count(*), sum(cardinality(positions)) FROM {table} CROSS JOIN unnest({column}) GROUP BY lexeme
+UNION ALL
+SELECT '', count(*), coalesce(sum({schema}.text_length({column})), 0) FROM {table} WHERE {column} <> ''""",
+    "CREATE INDEX {index_name} ON {table} USING gin ({schema}.lexeme_tiers({column}))",
+    "ANALYZE {lexemes}",
+)
+
+# The configuration is the default of an argument, because as such it is kept by its oid, whatever the search_path.
+_PLAN = """
+CREATE FUNCTION {plan}(
+    query text, wanted float8, config regconfig DEFAULT {config},
+    OUT lexemes text[], OUT weights float8[], OUT average float8, OUT k1 float8, OUT b float8,
+    OUT required tsquery, OUT threshold float8, OUT condition tsquery)
+    LANGUAGE plpgsql STABLE SET enable_seqscan = off
+AS $$
+DECLARE
+    asked text[];
+    frequencies integer[];
+    total float8;
+    counts float8[];
+BEGIN
+    k1 := {k1};
+    b := {b};
+    SELECT q.lexemes, q.frequencies, q.required INTO asked, frequencies, required
+    FROM {schema}.text_query(config, query) AS q;
+    SELECT known.texts + coalesce(changed.texts, 0),
+        (known.occurrences + coalesce(changed.length, 0)) / nullif(known.texts + coalesce(changed.texts, 0), 0)::float8
+        INTO total, average
+    FROM {lexemes} AS known
+    CROSS JOIN (SELECT sum(sign) AS texts, sum(sign * length) AS length FROM {changes}) AS changed
+    WHERE known.lexeme = '';
+    SELECT array_agg(lexeme ORDER BY weight DESC, lexeme), array_agg(weight ORDER BY weight DESC, lexeme),
+        array_agg(texts ORDER BY weight DESC, lexeme)
+        INTO lexemes, weights, counts
+    FROM (
+        SELECT lexeme, texts, frequency * ln(1 + (total - texts + 0.5) / (texts + 0.5)) AS weight
+        FROM (
+            SELECT lexeme, sum(texts)::float8 AS texts
+            FROM (
+                SELECT known.lexeme, known.texts FROM {lexemes} AS known WHERE known.lexeme = ANY(asked)
+                UNION ALL
+                SELECT occurring.lexeme, changed.sign
+                FROM {changes} AS changed
+                CROSS JOIN unnest(ts_filter(setweight(changed.content, 'A', asked), '{{a}}')) AS occurring
+                WHERE occurring.lexeme = ANY(asked)
+            ) AS counted
+            GROUP BY lexeme HAVING sum(texts) > 0
+        ) AS summed
+        JOIN unnest(asked, frequencies) AS given(lexeme, frequency) USING (lexeme)
+    ) AS weighted;
+    IF lexemes IS NULL THEN
+        RETURN;
+    END IF;
+    threshold := CASE
+        -- So few are scored more quickly than told apart.
+        WHEN (SELECT sum(texts) FROM unnest(counts) AS texts) <= 200 + 4 * wanted THEN 0
+        ELSE {schema}.bm25_guess(
+            weights, (SELECT array_agg(texts / total) FROM unnest(counts) AS texts), total, 3 * wanted)
+    END;
+    condition := {schema}.bm25_condition(lexemes, weights, average, k1, b, threshold);
+END
+$$"""
+
+# A key of advisory locks, beside the table's oid.
+_LOCK = 1_986_356_084
+
+
+def create_text_index(schema: str, table: str, *, column: str = "content_tsv", config: str, index: BM25) -> list[str]:
+    """Return the DDL that gives a table a text index, and its statistics from the rows that it has.
+
+    Args:
+        schema: Of the table and of the shared functions, checked.
+        table: Its name, checked.
+        column: Of type `tsvector`.
+        config: Text search configuration that queries are read with, checked.
+        index: The parameters of BM25.
+    """
+    values = {
+        **_names(schema, table),
+        "column": quote(column),
+        "config": f"'{config}'::regconfig",
+        "k1": repr(float(index.k1)),
+        "b": repr(float(index.b)),
+        "waiting": str(_WAITING),
+        "lock": str(_LOCK),
+    }
+    triggers = [f"CREATE TRIGGER {name} {event} EXECUTE FUNCTION {{changed}}()" for name, event in _TRIGGERS.items()]
+    # The triggers come before the count: they keep other writers out until both hold.
+    return [part.format(**values).strip() for part in (*_TABLES, _CHANGED, *triggers, *_FILL, _PLAN)]
+
+
+def drop_text_index(schema: str, table: str) -> list[str]:
+    """Return the DDL that takes a table's text index away, whatever is left of it."""
+    names = _names(schema, table)
+    return [
+        part.format(**names)
+        for part in (
+            *(f"DROP TRIGGER IF EXISTS {name} ON {{table}}" for name in _TRIGGERS),
+            "DROP INDEX IF EXISTS {index}",
+            "DROP FUNCTION IF EXISTS {plan}(text, float8, regconfig)",
+            "DROP FUNCTION IF EXISTS {changed}()",
+            "DROP TABLE IF EXISTS {lexemes}, {changes}",
+        )
+    ]
+
+
+def text_plan_name(schema: str, table: str) -> str:
+    """Return the quoted name of the function that plans a search by text."""
+    return quote(schema, f"{table}_text_plan")
+
+
+def _names(schema: str, table: str) -> dict[str, str]:
+    return {
+        "schema": quote(schema),
+        "table": quote(schema, table),
+        "index": quote(schema, f"{table}_text_idx"),
+        "index_name": quote(f"{table}_text_idx"),
+        "lexemes": quote(schema, f"{table}_lexemes"),
+        "changes": quote(schema, f"{table}_text_changes"),
+        "changed": quote(schema, f"{table}_text_changed"),
+        "plan": text_plan_name(schema, table),
+    }
