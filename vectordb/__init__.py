@@ -24,16 +24,22 @@ if TYPE_CHECKING:
     from vectordb.embedders import Embedder, FunctionEmbedder, SentenceTransformerEmbedder
     from vectordb.fields import FieldType
     from vectordb.filters import F, Filter
+    from vectordb.fusion import RRF, Bounded, RelativeScore
     from vectordb.indexes import BM25, HNSW, IVFFlat
     from vectordb.metrics import Metric, Storage
+    from vectordb.rerankers import BiEncoderReranker, CrossEncoder, MaxSim, Reranker
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BM25",
     "HNSW",
+    "RRF",
+    "BiEncoderReranker",
+    "Bounded",
     "Chunking",
     "Collection",
+    "CrossEncoder",
     "Document",
     "Embedder",
     "F",
@@ -43,7 +49,10 @@ __all__ = [
     "FunctionEmbedder",
     "Hit",
     "IVFFlat",
+    "MaxSim",
     "Metric",
+    "RelativeScore",
+    "Reranker",
     "Results",
     "SearchPlan",
     "SentenceTransformerEmbedder",
@@ -64,8 +73,10 @@ _HOMES = {
     "embedders": ["Embedder", "FunctionEmbedder", "SentenceTransformerEmbedder"],
     "fields": ["FieldType"],
     "filters": ["F", "Filter"],
+    "fusion": ["RRF", "Bounded", "RelativeScore"],
     "indexes": ["BM25", "HNSW", "IVFFlat"],
     "metrics": ["Metric", "Storage"],
+    "rerankers": ["BiEncoderReranker", "CrossEncoder", "MaxSim", "Reranker"],
 }
 _MODULES = {name: f"vectordb.{module}" for module, names in _HOMES.items() for name in names}
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -128,7 +128,7 @@ def check_fusion(fusion: Any) -> Fusion:
     Raises:
         InvalidInput: It is none.
     """
-    named = {"bounded": Bounded(), "relative_score": RelativeScore(), "rrf": RRF()}
+    named: dict[str, Fusion] = {"bounded": Bounded(), "relative_score": RelativeScore(), "rrf": RRF()}
     if isinstance(fusion, str) and fusion.lower() in named:
         return named[fusion.lower()]
     if isinstance(fusion, type) or not callable(fusion):
@@ -136,7 +136,8 @@ def check_fusion(fusion: Any) -> Fusion:
             "fusion is Bounded(alpha=…), RRF(k=…, weights=…), RelativeScore(alpha=…), or a function of Candidates, "
             f"not {fusion!r:.40}"
         )
-    return cast(Fusion, fusion)
+    checked: Fusion = fusion
+    return checked
 
 
 def fused_scores(fusion: Fusion, candidates: Candidates) -> NDArray[np.float64]:

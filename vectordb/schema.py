@@ -123,6 +123,8 @@ def drop_index(connection: Connection, config: CollectionConfig, schema: str) ->
 def create_text_index(connection: Connection, config: CollectionConfig, index: BM25, schema: str) -> CollectionConfig:
     """Build a text index in place of the one there is, or of what is left of it.
 
+    Writes wait meanwhile; where there is one already, searches do, too.
+
     Returns:
         The declaration with the new index.
 
@@ -130,9 +132,12 @@ def create_text_index(connection: Connection, config: CollectionConfig, index: B
         ConfigurationError: Not a text index.
     """
     check_text_index(index)
-    # Of several that build it at once, each takes away what the one before has built.
+    # Of several that build it at once, each takes away what the one before has built. Triggers are created under the
+    # lesser lock and dropped under the other, which would be asked for too late in the middle: a writer that has read
+    # already would wait for us, and we for it.
+    mode = "SHARE ROW EXCLUSIVE" if config.text_index is None else "ACCESS EXCLUSIVE"
     _, chunks = table_names(config.name)
-    connection.execute(text(f"LOCK TABLE {quote(schema, chunks)} IN SHARE ROW EXCLUSIVE MODE"))
+    connection.execute(text(f"LOCK TABLE {quote(schema, chunks)} IN {mode} MODE"))
     drop_text_objects(connection, config.name, schema)
     create_text_objects(connection, config, index, schema)
     registry.set_text_index(connection, config.name, index)

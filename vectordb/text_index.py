@@ -13,6 +13,8 @@ from vectordb.tables import quote
 
 # So many changed texts wait before a writer adds them to the counts; every search reads those that wait.
 _WAITING = 128
+# So many texts are scored in about a millisecond.
+_FEW = 200
 
 _TABLES = (
     """
@@ -92,7 +94,7 @@ _PLAN = """
 CREATE FUNCTION {plan}(
     query text, wanted float8, config regconfig DEFAULT {config},
     OUT lexemes text[], OUT weights float8[], OUT average float8, OUT k1 float8, OUT b float8,
-    OUT required tsquery, OUT threshold float8, OUT condition tsquery)
+    OUT required tsquery, OUT guess float8, OUT threshold float8, OUT condition tsquery)
     LANGUAGE plpgsql STABLE SET enable_seqscan = off
 AS $$
 DECLARE
@@ -100,6 +102,7 @@ DECLARE
     frequencies integer[];
     total float8;
     counts float8[];
+    seen float8;
 BEGIN
     k1 := {k1};
     b := {b};
@@ -133,13 +136,25 @@ BEGIN
     IF lexemes IS NULL THEN
         RETURN;
     END IF;
-    threshold := CASE
+    IF (SELECT sum(texts) FROM unnest(counts) AS texts) <= {few} + 4 * wanted THEN
         -- So few are scored more quickly than told apart.
-        WHEN (SELECT sum(texts) FROM unnest(counts) AS texts) <= 200 + 4 * wanted THEN 0
-        ELSE {schema}.bm25_guess(
-            weights, (SELECT array_agg(texts / total) FROM unnest(counts) AS texts), total, 3 * wanted)
-    END;
-    condition := {schema}.bm25_condition(lexemes, weights, average, k1, b, threshold);
+        threshold := 0;
+        condition := {schema}.bm25_condition(lexemes, weights, average, k1, b, 0);
+        RETURN;
+    END IF;
+    guess := {schema}.bm25_guess(
+        weights, (SELECT array_agg(texts / total) FROM unnest(counts) AS texts), total, 3 * wanted);
+    -- The texts with the rarest lexemes are few, and often prove that the best ones score more than guessed.
+    SELECT array_agg(lexeme), max(running) INTO asked, seen
+    FROM (
+        SELECT lexeme, sum(texts) OVER (ORDER BY texts, lexeme) AS running
+        FROM unnest(lexemes, counts) AS counted(lexeme, texts)
+    ) AS rarest
+    WHERE running <= {few} + 4 * wanted;
+    threshold := CASE WHEN seen >= wanted THEN 'infinity' ELSE guess END;
+    condition := {schema}.bm25_condition(
+        CASE WHEN seen >= wanted THEN asked ELSE lexemes END, weights, average, k1, b,
+        CASE WHEN seen >= wanted THEN 0 ELSE guess END);
 END
 $$"""
 
@@ -164,6 +179,7 @@ def create_text_index(schema: str, table: str, *, column: str = "content_tsv", c
         "k1": repr(float(index.k1)),
         "b": repr(float(index.b)),
         "waiting": str(_WAITING),
+        "few": str(_FEW),
         "lock": str(_LOCK),
     }
     triggers = [f"CREATE TRIGGER {name} {event} EXECUTE FUNCTION {{changed}}()" for name, event in _TRIGGERS.items()]

@@ -1,7 +1,7 @@
 -- BM25 in plain PostgreSQL: the functions that every text index uses. {schema} is the quoted schema of the library.
 --
--- A text index is a GIN index over `lexeme_tiers(content_tsv)`: each lexeme of a text with the tier of its weight
--- there. From the tiers follows how much a text can score at most, so that a search need look only at texts that may
+-- A text index is a GIN index over `lexeme_tiers(content_tsv)`: each lexeme of a text, alone and with the tier of its
+-- weight there. From the tiers follows how much a text can score at most, so that a search need look only at texts that may
 -- be among the best, and still finds exactly these (Broder et al., "Efficient query evaluation using a two-level
 -- retrieval process", 2003; Ding and Suel, "Faster top-k document retrieval using block-max indexes", 2011).
 --
@@ -24,7 +24,7 @@ CREATE FUNCTION {schema}.lexeme_tiers(content tsvector) RETURNS tsvector
 BEGIN ATOMIC
     -- A key of GIN has less room than a lexeme. Two lexemes that share a key cost time, never a result.
     SELECT coalesce(
-        array_to_tsvector(array_agg(
+        array_to_tsvector(array_agg(left(lexeme, 200)) || array_agg(
             left(lexeme, 200) || chr(1) || chr(48 + width_bucket(tf / (length + 5), {schema}.tier_edges())))),
         ''::tsvector)
     FROM (
@@ -211,7 +211,7 @@ DECLARE
     high integer := 0;
     result text := '';
 BEGIN
-    SELECT array_agg({schema}.open_lexeme(left(lexeme, 200)) || chr(1) ORDER BY place) INTO keys
+    SELECT array_agg({schema}.open_lexeme(left(lexeme, 200)) ORDER BY place) INTO keys
     FROM unnest(lexemes) WITH ORDINALITY AS given(lexeme, place);
     IF need > 0 THEN
         WHILE head < least(last, 8) AND (head < 2 OR rest > 0.4 * need) LOOP
@@ -236,8 +236,9 @@ BEGIN
             bounds := bounds || tiers[high];
             FOR i IN 1..head LOOP
                 -- The first group is written as all tiers, which is one key.
-                parts := parts || CASE WHEN low = 1 THEN keys[i] || ''':*' ELSE (
-                    SELECT string_agg(keys[i] || chr(47 + tier) || '''', '|') FROM generate_series(low, high) AS tier
+                parts := parts || CASE WHEN low = 1 THEN keys[i] || '''' ELSE (
+                    SELECT string_agg(keys[i] || chr(1) || chr(47 + tier) || '''', '|')
+                    FROM generate_series(low, high) AS tier
                 ) END;
             END LOOP;
         END LOOP;
@@ -254,8 +255,34 @@ BEGIN
             rest := rest + weights[last];
             last := last - 1;
         END LOOP;
-        SELECT string_agg(key || ''':*', '|') INTO result FROM unnest(keys[1:last]) AS key;
+        SELECT string_agg(key || '''', '|') INTO result FROM unnest(keys[1:last]) AS key;
     END IF;
     RETURN coalesce(result, '')::tsquery;
+END
+$$;
+
+-- What to look at after a pass that found `hits` of the `wanted` best texts, the last of them with the score `lowest`.
+-- The pass has seen every text of the score `threshold` or more; `proven` is a score that so many texts are known to
+-- reach. `condition` is NULL where the best texts are found.
+CREATE FUNCTION {schema}.bm25_next(
+    lexemes text[], weights float8[], average float8, k1 float8, b float8, guess float8,
+    hits bigint, lowest float8, wanted bigint,
+    INOUT threshold float8, INOUT proven float8, OUT condition tsquery)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+BEGIN
+    IF hits = wanted THEN
+        proven := greatest(proven, lowest);
+    END IF;
+    IF threshold <= proven THEN
+        RETURN;
+    END IF;
+    threshold := CASE
+        WHEN threshold = 'infinity' THEN greatest(guess, proven)
+        WHEN hits = wanted THEN proven
+        WHEN threshold > guess / 4 THEN greatest(threshold / 2, proven)
+        ELSE proven
+    END;
+    condition := {schema}.bm25_condition(lexemes, weights, average, k1, b, threshold);
 END
 $$;

@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pets_url(databases: Databases, template: str, folder: Path) -> Iterator[str]:
     """URL of a database with the documents in the collection `pets`."""
     url = databases.create(template)
-    assert run(["eval", str(folder), "--load", "--collection", "pets", "--url", url]) == 0
+    assert run(["eval", str(folder), "--load", "--collection", "pets", "--config", "mode=vector", "--url", url]) == 0
     yield url
     databases.drop(url)
 
@@ -92,6 +92,16 @@ def test_winners_and_losers(pets: CommandLine, folder: Path) -> None:
     done = pets("eval", str(folder), "-c", "pets", *chosen)
     assert done.code == 0
     assert [line for line in done.out.splitlines() if line.endswith(tuple(QUERIES.values()))]
+
+
+def test_alpha_is_tuned(pets: CommandLine, folder: Path) -> None:
+    chosen = ("--config", "hybrid: mode=hybrid", "--metric", "ndcg@3", "--tune", "alpha")
+    done = pets("eval", str(folder), "-c", "pets", *chosen)
+    assert done.code == 0
+    assert "best alpha: " in done.out
+    assert len([line for line in done.out.splitlines() if line.startswith(("0", "1"))]) == 21
+    tuning = pets("eval", str(folder), "-c", "pets", *chosen, "--json").json["tuning"]
+    assert (tuning["metric"], len(tuning["chosen"]), len(tuning["alphas"])) == ("ndcg@3", 3, 21)
 
 
 def test_tables(pets: CommandLine, pets_url: str) -> None:

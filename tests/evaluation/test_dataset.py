@@ -13,7 +13,10 @@ from vectordb import VectorDB
 from vectordb.errors import InvalidInput
 from vectordb.evaluation import Dataset, load_dataset
 
-CORPUS: list[dict[str, Any]] = [{"_id": "d1", "title": "On", "text": "cats", "metadata": {"year": 1}}, {"_id": "d2", "title": "", "text": ""}]
+CORPUS: list[dict[str, Any]] = [
+    {"_id": "d1", "title": "On", "text": "cats", "metadata": {"year": 1}},
+    {"_id": "d2", "title": "", "text": ""},
+]
 QUERIES = [{"_id": "q1", "text": "cats?"}, {"_id": "q2", "text": "dogs?"}]
 
 

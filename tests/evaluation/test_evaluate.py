@@ -11,7 +11,7 @@ from tests.evaluation.conftest import WHOLE, StoredVectors
 from tests.evaluation.fake import FakeCollection, FakeHit, as_collection
 from vectordb import Collection, Document, F, VectorDB
 from vectordb.errors import InvalidInput, MissingDependency
-from vectordb.evaluation import Configuration, Dataset, Report, evaluate
+from vectordb.evaluation import Configuration, Dataset, Report, default_configurations, evaluate
 
 EXACT = Configuration("exact", exact=True)
 
@@ -107,14 +107,25 @@ def test_unknown_queries_and_documents_are_reported(abstracts: Collection, cranf
     assert report["exact"].means["recall@100"] == pytest.approx((0.5 + report["exact"].values["recall@100"]["2"]) / 2)
 
 
+def test_what_the_collection_has_is_compared_by_default(abstracts: Collection, cranfield: Dataset) -> None:
+    report = evaluate(abstracts, cranfield.first(20))
+    assert [outcome.configuration.mode for outcome in report.outcomes] == ["vector", "text", "hybrid"]
+    assert report.metrics == ("ndcg@10", "recall@100", "mrr@10")
+    assert len({outcome.means["ndcg@10"] for outcome in report.outcomes}) == 3
+
+
+def test_without_a_text_index_there_are_vectors(points: Collection) -> None:
+    assert [each.name for each in default_configurations(points)] == ["vector"]
+
+
 def test_where_and_views_count(abstracts: Collection, cranfield: Dataset) -> None:
     dataset = cranfield.first(3)
     one = F("id") == "184"
-    configurations = [Configuration(f"{size}", truncate_dim=size, where=one) for size in (None, 384)]
+    configurations = [Configuration(f"{size}", mode="vector", truncate_dim=size, where=one) for size in (None, 384)]
     report = evaluate(abstracts, dataset, configurations, metrics=["recall@10"])
     assert report["384"].values["recall@10"]["1"] == report["None"].values["recall@10"]["1"]
     assert 0 < report["None"].values["recall@10"]["1"] < 0.1
-    view = evaluate(abstracts.where(one), dataset, [Configuration("v")], metrics=["recall@10"])
+    view = evaluate(abstracts.where(one), dataset, [Configuration("v", mode="vector")], metrics=["recall@10"])
     assert view["v"].values == report["None"].values
     assert len(view.unknown_documents) > 10
 
@@ -187,4 +198,4 @@ def test_what_was_not_measured_is_refused(report: Report) -> None:
 
 @pytest.fixture
 def points(home: VectorDB) -> Collection:
-    return home.get_or_create_collection("points", dimensions=3, metric="l1", index=None)
+    return home.get_or_create_collection("points", dimensions=3, metric="l1", index=None, text_index=None)

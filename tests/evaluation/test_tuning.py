@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tests.evaluation.fake import FakeCollection, FakeHit, as_collection
+from vectordb import Collection
 from vectordb.errors import InvalidInput
-from vectordb.evaluation import Dataset, measure_run, tune_alpha
+from vectordb.evaluation import Configuration, Dataset, evaluate, measure_run, tune_alpha
+from vectordb.fusion import Bounded
 
 # For each query, three documents with their cosine and their share of the text's best score.
 RANDOM = np.random.default_rng(11)
@@ -64,11 +66,26 @@ def test_the_best_chunk_of_a_document_counts() -> None:
     assert tuning.means[0] == 1.0  # by its second chunk, 0.8 against 0.3
 
 
+def test_a_real_search_with_each_alpha_has_the_same_means(abstracts: Collection, cranfield: Dataset) -> None:
+    dataset = cranfield.first(15)
+    tuning = tune_alpha(abstracts, dataset, alphas=[0.2, 0.8])
+    configurations = [Configuration(str(a), mode="hybrid", fusion=Bounded(alpha=a)) for a in tuning.alphas]
+    report = evaluate(abstracts, dataset, configurations, metrics=["ndcg@10"])
+    assert tuning.means == pytest.approx([outcome.means["ndcg@10"] for outcome in report.outcomes], abs=0.001)
+    assert len(set(tuning.means)) == 3
+
+
+def test_too_few_queries_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="two queries or more"):
+        tune_alpha(as_collection(FakeCollection(answer)), DATASET.first(1))
+
+
 def test_bad_options_are_refused() -> None:
     docs = as_collection(FakeCollection(answer))
     for options, message in (
         ({"alphas": [1.5]}, "alpha is a number from 0 to 1"),
         ({"folds": 1}, "folds is from 2"),
+        ({"metric": "recall@300"}, "looks further than 200 candidates"),
         ({"folds": 41}, "judged queries, 40"),
         ({"metric": "bleu"}, "a metric is written"),
     ):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _SHOWN = 5
+_FOLDS = 5
 
 
 class Tunable(StrEnum):
@@ -179,7 +180,8 @@ def _tuned(docs: Collection, dataset: Dataset, metric: str, where: Filter | None
     from vectordb.evaluation import tune_alpha
 
     with _counting("Tuning") as progress:
-        return tune_alpha(docs, dataset, metric=metric, where=where, on_progress=progress)
+        folds = min(_FOLDS, max(2, len(dataset.answerable)))
+        return tune_alpha(docs, dataset, metric=metric, folds=folds, where=where, on_progress=progress)
 
 
 @contextmanager

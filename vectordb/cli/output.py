@@ -5,13 +5,42 @@ Text from documents is shown without control characters, so that it cannot drive
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A cell with words to be seen: bold on a terminal.
+
+    Args:
+        html: Escaped, with `<mark>` and `</mark>` as the only markup.
+    """
+
+    html: str
+
+    def __str__(self) -> str:
+        return "".join(self._pieces())
+
+    def styled(self) -> Text:
+        """Return it for Rich."""
+        from rich.text import Text
+
+        # Outside and inside of the marks take turns.
+        return Text.assemble(*((piece, "bold" if place % 2 else "") for place, piece in enumerate(self._pieces())))
+
+    def _pieces(self) -> list[str]:
+        return [html.unescape(piece) for piece in re.split("</?mark>", one_line(self.html))]
 
 
 def to_json(value: Any) -> str:
@@ -41,10 +70,9 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
         headings: Of the columns.
         rows: Cells in the order of the headings; None is an empty one.
     """
-    lines = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        for line in lines:
-            print_line("\t".join(line))
+        for row in rows:
+            print_line("\t".join(map(_plain, row)))
         return
     from rich.console import Console
     from rich.table import Table
@@ -53,9 +81,13 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
+    for row in rows:
+        table.add_row(*(cell.styled() if isinstance(cell, Marked) else Text(_plain(cell)) for cell in row))
     Console().print(table)
+
+
+def _plain(cell: object) -> str:
+    return "" if cell is None else one_line(str(cell))
 
 
 def print_fields(fields: Mapping[str, object]) -> None:

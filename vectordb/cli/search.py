@@ -1,4 +1,4 @@
-"""`vectordb search`: the passages nearest to a question, or to documents."""
+"""`vectordb search`: the passages that fit a question, or documents, best."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vectordb.cli import options
+from vectordb.cli import options, ranking
 from vectordb.cli.database import open_collection
 from vectordb.cli.options import parse_where
-from vectordb.cli.output import print_fields, print_json, print_line, print_note, print_table
+from vectordb.cli.output import Marked, print_fields, print_json, print_line, print_note, print_table
 from vectordb.cli.progress import waiting
 from vectordb.errors import InvalidInput, InvalidVector
 
 if TYPE_CHECKING:
-    from vectordb import Results
+    from vectordb import Hit, Results
 
 app = typer.Typer()
 
@@ -40,6 +40,17 @@ def search(
     limit: Annotated[int, typer.Option("--limit", "-k", help="Most hits, or documents with --group-by.")] = 10,
     offset: Annotated[int, typer.Option("--offset", help="Hits to leave out first, for later pages.")] = 0,
     where: options.Where = None,
+    mode: ranking.ModeOption = None,
+    fusion: ranking.Fusion = None,
+    alpha: ranking.Alpha = None,
+    rrf_k: ranking.RRFK = None,
+    weights: ranking.Weights = None,
+    rerank: ranking.Rerank = None,
+    rerank_depth: ranking.RerankDepth = None,
+    highlight: Annotated[
+        bool,
+        typer.Option("--highlight", help="Show where the words occur: bold on a terminal, HTML in the JSON."),
+    ] = False,
     min_score: Annotated[float | None, typer.Option("--min-score", help="Leave out hits below this score.")] = None,
     like: Annotated[
         list[str] | None,
@@ -65,17 +76,22 @@ def search(
     ] = None,
     vector: Annotated[bool, typer.Option("--vector", help="QUERY is a vector, a JSON array of numbers.")] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say how the hits were found, and why so. With --json: {plan, hits}.")
+        bool,
+        typer.Option(
+            "--explain",
+            help="Show the scores and ranks of both halves, and how the hits were found. JSON: {plan, hits}.",
+        ),
     ] = False,
     collection: options.CollectionName = options.DEFAULT_COLLECTION,
     url: options.Url = None,
     path: options.DataPath = None,
     as_json: options.Json = False,
 ) -> None:
-    """Find the passages nearest to a query or to examples, best first, with their scores."""
+    """Find the passages that fit a query best, by meaning and by words, with their scores; or those near examples."""
     if query is None and not like:
         raise InvalidInput("give a text to look for, or --like ID to find more of the kind of a document")
     condition = parse_where(where)
+    fused = ranking.read_fusion(fusion, alpha=alpha, rrf_k=rrf_k, weights=weights)
     wanted = _parse_vector(query) if vector else query
     with open_collection(url, path, collection) as chosen, waiting("Searching"):
         results = chosen.search(
@@ -83,6 +99,11 @@ def search(
             limit=limit,
             offset=offset,
             where=condition,
+            mode=mode,
+            fusion=fused,
+            rerank=ranking.read_reranker(rerank, chosen),
+            rerank_depth=rerank_depth,
+            highlight=highlight,
             min_score=min_score,
             exact=exact,
             strategy=strategy,
@@ -101,7 +122,14 @@ def search(
 
 
 def _print_results(results: Results, *, explain: bool) -> None:
-    print_table(("score", "document", "text"), [(f"{hit.score:.4f}", hit.document_id, hit.content) for hit in results])
+    shown = _signals(results) if explain else {}
+    print_table(
+        ("score", *shown, "document", "text"),
+        [
+            (f"{hit.score:.4f}", *(cells[row] for cells in shown.values()), hit.document_id, _passage(hit))
+            for row, hit in enumerate(results)
+        ],
+    )
     plan = results.plan
     if plan is None:
         return
@@ -115,6 +143,7 @@ def _print_results(results: Results, *, explain: bool) -> None:
     print_line()
     print_fields(
         {
+            "mode": plan.mode,
             "strategy": plan.strategy,
             "reason": plan.reason,
             "matches": matches,
@@ -123,6 +152,30 @@ def _print_results(results: Results, *, explain: bool) -> None:
             "hint": plan.hint,
         }
     )
+
+
+def _signals(results: Results) -> dict[str, list[str]]:
+    """Return what each signal says of the hits, as columns by their headings; of signals that were asked."""
+    columns: dict[str, list[tuple[float | None, int | None]]] = {
+        "rerank": [(hit.rerank_score, None) for hit in results],
+        "vector (rank)": [(hit.vector_score, hit.vector_rank) for hit in results],
+        "BM25 (rank)": [(hit.text_score, hit.text_rank) for hit in results],
+    }
+    return {
+        heading: [_signal(*cell) for cell in cells]
+        for heading, cells in columns.items()
+        if any(score is not None for score, _ in cells)
+    }
+
+
+def _signal(score: float | None, rank: int | None) -> str:
+    if score is None:
+        return ""
+    return f"{score:.4f}" if rank is None else f"{score:.4f} ({rank})"
+
+
+def _passage(hit: Hit) -> str | Marked:
+    return hit.content if hit.highlight is None else Marked(hit.highlight)
 
 
 def _parse_vector(query: str | None) -> list[float]:

@@ -69,7 +69,7 @@ class Structure(Handle):
         return self._config.text_index
 
     def create_text_index(self, index: BM25 = DEFAULT_TEXT_INDEX) -> None:
-        """Build a text index in place of the one there is; writes wait meanwhile.
+        """Build a text index in place of the one there is; writes wait meanwhile, and searches where there is one.
 
         Raises:
             ConfigurationError: Not a `BM25(...)`; or this is a view.

@@ -77,7 +77,7 @@ class Configuration:
 
 def default_configurations(docs: Collection) -> list[Configuration]:
     """Return search by vectors and, where the collection has a text index, by text and by both."""
-    if getattr(docs.config, "text_index", None) is None:
+    if docs.config.text_index is None:
         return [Configuration("vector")]
     return [Configuration(mode, mode=mode) for mode in ("vector", "text", "hybrid")]
 

@@ -94,6 +94,10 @@ def tune_alpha(
     parsed = RankingMetric.parse(metric)
     tried = _check_alphas(alphas)
     queries = dataset.answerable
+    if len(queries) < 2:
+        raise InvalidInput("tuning needs two queries or more that have both a text and judgements")
+    if (parsed.cutoff or 0) > candidates:
+        raise InvalidInput(f"{parsed} looks further than {candidates} candidates; raise candidates")
     if not 2 <= folds <= len(queries):
         raise InvalidInput(f"folds is from 2 to the number of judged queries, {len(queries)}, not {folds}")
     values = np.empty((len(queries), len(tried)))

@@ -1,8 +1,7 @@
 """Statements that rank by text: BM25 alone, and fused with the vector.
 
-BM25 is exact: a first pass looks at the texts that may reach a score which, by the statistics, somewhat more than
-enough of them reach; where it finds too few, a second one looks at all that may reach the least score found. Both are
-parts of one statement, and only what is needed of it runs.
+BM25 is exact. A pass looks at all texts that may reach some score; the best of them are the best of all as soon as
+enough reach it. The first scores are guesses, those after are proven by what was found. All passes are one statement.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ _SCORE = (
     "(SELECT sum(p.weights[array_position(p.lexemes, o.lexeme)]"
     " * cardinality(o.positions) / (cardinality(o.positions) + t.norm))"
     " FROM (SELECT p.k1 * (1 - p.b + p.b * {length} / p.average) AS norm OFFSET 0) AS t,"
-    " unnest(ts_filter(setweight(c.content_tsv, 'A', p.lexemes), '{{a}}')) AS o"
-    " WHERE o.lexeme = ANY(p.lexemes))"
+    " unnest(ts_filter(setweight(c.content_tsv, 'A', p.lexemes), '{{a}}')) AS o)"
 )
 
 
@@ -115,27 +113,29 @@ def _best_by_text(tables: Tables, limit: int, where: Filter | None) -> tuple[str
     """Return the parts of a WITH clause that end in `texts`: the keys, scores and ranks of the best rows."""
     condition, parameters = ("true", {}) if where is None else where_clause(where, "c", tables)
     functions = tables.functions
-
-    def best(candidates: str, also: str) -> str:
-        return (
-            f"SELECT c.document_id, c.ordinal, {_score(tables)} AS score"
-            f" FROM plan AS p CROSS JOIN {tables.chunks} AS c"
-            f" WHERE {functions}lexeme_tiers(c.content_tsv) @@ (SELECT condition FROM {candidates}) AND {also}"
-            f" AND (p.required IS NULL OR c.content_tsv @@ p.required) AND ({condition})"
-            f" ORDER BY score DESC, {_KEYS} LIMIT {limit:d}"
-        )
-
-    complete = "(SELECT condition IS NULL FROM again)"
-    reached = f"(SELECT CASE WHEN count(*) = {limit:d} THEN min(score) ELSE 0 END AS score FROM first) AS reached"
+    best = (
+        f"SELECT c.document_id, c.ordinal, {_score(tables)} AS score FROM {tables.chunks} AS c"
+        f" WHERE {functions}lexeme_tiers(c.content_tsv) @@ passes.condition"
+        f" AND (p.required IS NULL OR c.content_tsv @@ p.required) AND ({condition})"
+        f" ORDER BY score DESC NULLS LAST, {_KEYS} LIMIT {limit:d}"
+    )
+    together = (
+        "SELECT array_agg(document_id ORDER BY place) AS ids, array_agg(ordinal ORDER BY place) AS ordinals,"
+        " array_agg(score ORDER BY place) AS scores, count(*) AS found, min(score) AS lowest FROM ("
+        f"SELECT *, row_number() OVER (ORDER BY score DESC, {_KEYS}) AS place FROM ({best}) AS c WHERE score > 0) AS c"
+    )
     return (
-        f"plan AS MATERIALIZED (SELECT * FROM {tables.text_plan}(%(text)s, {limit:d})),"
-        f" first AS MATERIALIZED ({best('plan', 'true')}),"
-        " again AS MATERIALIZED (SELECT CASE WHEN reached.score < p.threshold THEN"
-        f" {functions}bm25_condition(p.lexemes, p.weights, p.average, p.k1, p.b, reached.score) END AS condition"
-        f" FROM plan AS p, {reached}),"
-        f" second AS MATERIALIZED ({best('again', f'NOT {complete}')}),"
-        f" texts AS MATERIALIZED (SELECT c.*, row_number() OVER (ORDER BY score DESC, {_KEYS}) AS rank"
-        f" FROM (SELECT * FROM first WHERE {complete} UNION ALL SELECT * FROM second) AS c)",
+        f"RECURSIVE plan AS MATERIALIZED (SELECT * FROM {tables.text_plan}(%(text)s, {limit:d})), passes AS ("
+        "SELECT 0 AS number, p.condition, p.threshold, 0::float8 AS proven, NULL::text[] COLLATE \"C\" AS ids,"
+        " NULL::integer[] AS ordinals, NULL::float8[] AS scores FROM plan AS p WHERE p.condition IS NOT NULL"
+        " UNION ALL SELECT passes.number + 1, n.condition, n.threshold, n.proven, f.ids, f.ordinals, f.scores"
+        f" FROM passes CROSS JOIN plan AS p CROSS JOIN LATERAL ({together}) AS f"
+        f" CROSS JOIN LATERAL {functions}bm25_next(p.lexemes, p.weights, p.average, p.k1, p.b, p.guess,"
+        f" f.found, f.lowest, {limit:d}, passes.threshold, passes.proven) AS n"
+        " WHERE passes.condition IS NOT NULL"
+        "), texts AS MATERIALIZED ("
+        "SELECT t.* FROM (SELECT * FROM passes ORDER BY number DESC LIMIT 1) AS last,"
+        " unnest(last.ids, last.ordinals, last.scores) WITH ORDINALITY AS t(document_id, ordinal, score, rank))",
         parameters,
     )
 
