@@ -1,7 +1,7 @@
 """`python -m benchmarks`: run them, print a table, write JSON.
 
-Options: --rows N (of the search benchmark, 100000), --only NAME, --url URL (else an
-embedded server in a temporary directory).
+Options: --rows N (of the benchmarks of searches), --only NAME, --url URL (else an embedded
+server in a temporary directory).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import vectordb
-from benchmarks import filtering, searching, writing
+from benchmarks import filtering, ranking, searching, writing
 from benchmarks.measure import FLOOR, FLOOR_AGAIN, Row
 from vectordb.server import EmbeddedServer
 
@@ -30,20 +30,25 @@ _RESULTS = Path(__file__).parent / "results"
 def main() -> None:
     """Run the benchmarks that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000, help="vectors in the benchmarks of searches")
-    parser.add_argument("--only", choices=["write", "search", "filter"], help="run one of them")
+    parser.add_argument(
+        "--rows", type=int, help="of the benchmarks of searches; 100,000, and all passages for rankings"
+    )
+    parser.add_argument("--only", choices=["write", "search", "filter", "ranking"], help="run one of them")
     parser.add_argument("--url", help="a database to use; tables bench_… are made and dropped in it")
     arguments = parser.parse_args()
+    searched = arguments.rows or 100_000
     with _database(arguments.url) as url, vectordb.connect(url) as db:
         db.migrate()
         with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as raw:
             rows: list[Row] = []
             if arguments.only in (None, "write"):
-                rows += writing.run(db, raw, rows=min(20_000, arguments.rows), rounds=15)
+                rows += writing.run(db, raw, rows=min(20_000, searched), rounds=15)
             if arguments.only in (None, "search"):
-                rows += searching.run(db, raw, rows=arguments.rows, rounds=3_000)
+                rows += searching.run(db, raw, rows=searched, rounds=3_000)
             if arguments.only in (None, "filter"):
-                rows += filtering.run(db, raw, rows=arguments.rows, rounds=100)
+                rows += filtering.run(db, raw, rows=searched, rounds=100)
+            if arguments.only in (None, "ranking"):
+                rows += ranking.run(db, raw, rows=arguments.rows)
             (version,) = raw.execute("SELECT version()").fetchone() or ("",)
     _print(rows)
     _write(rows, version)

@@ -39,8 +39,7 @@ class Passages:
 
 def wordnet(rows: int, queries: int) -> Passages:
     """Return definitions from WordNet in an order that is always the same; the first call embeds them for minutes."""
-    with gzip.open(_WORDNET, "rt", encoding="utf-8") as file:
-        entries: list[dict[str, Any]] = [json.loads(line) for line in file]
+    entries = _entries()
     matrix = _embedded(entries).astype(np.float32)
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
     order = np.random.default_rng(7).permutation(len(entries))
@@ -57,11 +56,35 @@ def wordnet(rows: int, queries: int) -> Passages:
 def _embedded(entries: list[dict[str, Any]]) -> NDArray[np.float16]:
     if not _CACHE.is_file():
         Console().print(f"Embedding {len(entries):,} definitions, once; kept in {_CACHE.name}")
-        texts = [f"{', '.join(entry['words'])}: {entry['text']}" for entry in entries]
+        texts = [_described(entry) for entry in entries]
         _CACHE.parent.mkdir(exist_ok=True)
         np.save(_CACHE, SentenceTransformerEmbedder().embed(texts, input_type="document").astype(np.float16))
     matrix: NDArray[np.float16] = np.load(_CACHE)
     return matrix
+
+
+def wordnet_entries(rows: int | None) -> tuple[list[str], list[str], NDArray[np.float32]]:
+    """Return passages made of words and their definition, the definitions, and embeddings of the passages.
+
+    Returns:
+        The first two have `rows` texts, all 117,659 for None; the last has the shape (rows, 384), of unit length. The
+        order is always the same.
+    """
+    entries = _entries()
+    matrix = _embedded(entries)
+    kept = np.random.default_rng(7).permutation(len(entries))[:rows]
+    vectors = matrix[kept].astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return [_described(entries[i]) for i in kept], [entries[i]["text"] for i in kept], vectors
+
+
+def _entries() -> list[dict[str, Any]]:
+    with gzip.open(_WORDNET, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _described(entry: dict[str, Any]) -> str:
+    return f"{', '.join(entry['words'])}: {entry['text']}"
 
 
 def nearest(

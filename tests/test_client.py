@@ -217,7 +217,7 @@ def test_the_longest_names_stay_whole(db: VectorDB, url: str, index: HNSW | IVFF
             f"{name}_chunks_metadata_idx",
             f"{name}_chunks_document_id_fkey",
             f"{name}_chunks_embedding_{index.method}_idx",
-            f"{name}_chunks_text_idx",
+            f"{name}_chunks_content_tsv_idx",
             f"{name}_chunks_lexemes",
             f"{name}_chunks_lexemes_pkey",
             f"{name}_chunks_text_changes",

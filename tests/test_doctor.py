@@ -110,9 +110,10 @@ def test_the_version_of_postgresql() -> None:
     assert check_postgres(140_020, day).level is Level.OK
     assert check_postgres(140_020, day + datetime.timedelta(days=1)).level is Level.WARNING
     assert (
-        check_postgres(130_000, day).message == "version 13.0 has had no fixes since 2025-11-13, not even for security"
+        check_postgres(140_020, day + datetime.timedelta(days=1)).message
+        == "version 14.20 has had no fixes since 2026-11-12, not even for security"
     )
-    assert check_postgres(120_022, day).level is Level.PROBLEM
+    assert check_postgres(130_022, day).level is Level.PROBLEM
     assert check_postgres(990_000, day).level is Level.OK
 
 
@@ -263,10 +264,10 @@ def test_dead_rows(db: VectorDB, docs: Collection) -> None:
 @pytest.mark.parametrize(
     ("sabotage", "fault"),
     [
-        ("DROP INDEX vectordb.docs_chunks_text_idx", 'its index "vectordb"."docs_chunks_text_idx" is missing'),
+        ("DROP INDEX vectordb.docs_chunks_content_tsv_idx", 'its index "vectordb"."docs_chunks_content_tsv_idx" is missing'),
         (
-            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'vectordb.docs_chunks_text_idx'::regclass",
-            'its index "vectordb"."docs_chunks_text_idx" is not valid',
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'vectordb.docs_chunks_content_tsv_idx'::regclass",
+            'its index "vectordb"."docs_chunks_content_tsv_idx" is not valid',
         ),
         ("DROP TABLE vectordb.docs_chunks_lexemes", 'its table "vectordb"."docs_chunks_lexemes" is missing'),
         ("DROP TRIGGER text_deleted ON vectordb.docs_chunks", "its trigger text_deleted is missing"),

@@ -29,10 +29,9 @@ from vectordb.schema import IndexInfo
 from vectordb.tables import quote
 from vectordb.text_inspection import TextIndexInfo, inspect_text_index
 
-OLDEST_POSTGRES = 13
+OLDEST_POSTGRES = 14
 # Source: postgresql.org, "Versioning Policy": the last release of each version.
 _END_OF_LIFE = {
-    13: datetime.date(2025, 11, 13),
     14: datetime.date(2026, 11, 12),
     15: datetime.date(2027, 11, 11),
     16: datetime.date(2028, 11, 9),

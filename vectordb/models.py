@@ -182,7 +182,7 @@ def vector_index_name(chunks_table: str, method: str) -> str:
 
 def text_index_name(chunks_table: str) -> str:
     """Return the name of the index over a collection's lexemes."""
-    return f"{chunks_table}_text_idx"
+    return f"{chunks_table}_content_tsv_idx"
 
 
 def iso_timestamp_function(schema: str | None) -> str:

@@ -49,9 +49,11 @@ BEGIN
             INSERT INTO {changes} (sign, length, content)
             SELECT 1, {schema}.text_length(NEW.{column}), NEW.{column} WHERE NEW.{column} <> '';
         END IF;
+    ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+        -- Under a snapshot older than another writer's counts, adding to them would fail; and serializable writers that
+        -- so much as looked at the changes would be at odds with each other.
+        RETURN NULL;
     ELSIF (SELECT count(*) FROM (SELECT FROM {changes} ORDER BY id LIMIT {waiting}) AS waiting) = {waiting}
-        -- Under a snapshot older than another writer's counts, adding to them would fail.
-        AND current_setting('transaction_isolation') = 'read committed'
         AND pg_try_advisory_xact_lock({lock}, TG_RELID::integer)
     THEN
         WITH moved AS (
@@ -211,8 +213,8 @@ def _names(schema: str, table: str) -> dict[str, str]:
     return {
         "schema": quote(schema),
         "table": quote(schema, table),
-        "index": quote(schema, f"{table}_text_idx"),
-        "index_name": quote(f"{table}_text_idx"),
+        "index": quote(schema, f"{table}_content_tsv_idx"),
+        "index_name": quote(f"{table}_content_tsv_idx"),
         "lexemes": quote(schema, f"{table}_lexemes"),
         "changes": quote(schema, f"{table}_text_changes"),
         "changed": quote(schema, f"{table}_text_changed"),

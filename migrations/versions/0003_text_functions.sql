@@ -58,7 +58,7 @@ END;
 
 -- What a query asks for, in the syntax of websearch_to_tsquery: words are alternatives, which score, a "phrase" has to be
 -- there, -word and -"phrase" must not. Of parts with `or` between them one has to match so. `required` is NULL where
--- any of the lexemes will do. Of the query the first 10,000 characters count.
+-- any of the lexemes will do. Of the query the first 4,000 characters count.
 CREATE FUNCTION {schema}.text_query(
     config regconfig, query text, OUT lexemes text[], OUT frequencies integer[], OUT required tsquery)
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -71,9 +71,11 @@ DECLARE
     phrased boolean := false;
     wanted text := '';
     demanding boolean := false;
+    parts integer := 0;
+    lone tsquery;
 BEGIN
     FOR token IN
-        SELECT pieces FROM regexp_matches(left(query, 10000), '(-?)"([^"]*)"?|([^\s"]+)', 'g') AS pieces
+        SELECT pieces FROM regexp_matches(left(query, 4000), '(-?)"([^"]*)"?|([^\s"]+)', 'g') AS pieces
         UNION ALL SELECT ARRAY[NULL, NULL, 'or']
     LOOP
         IF lower(token[3]) = 'or' THEN
@@ -83,6 +85,8 @@ BEGIN
             );
             part := coalesce(part && clause, part, clause);
             required := coalesce(required || part, required, part);
+            parts := parts + (part IS NOT NULL)::integer;
+            lone := coalesce(clause, lone);
             words := '';
             phrased := false;
             clause := NULL;
@@ -104,6 +108,9 @@ BEGIN
     END LOOP;
     IF NOT demanding THEN
         required := NULL;
+    ELSIF parts = 1 THEN
+        -- Texts that are near by their vector need none of the words.
+        required := lone;
     END IF;
     SELECT array_agg(lexeme), array_agg(cardinality(positions)) INTO lexemes, frequencies
     FROM unnest(to_tsvector(config, wanted));

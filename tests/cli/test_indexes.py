@@ -46,11 +46,11 @@ def test_create_list_and_drop(points: CommandLine) -> None:
 
 def test_create_list_and_drop_a_text_index(points: CommandLine, db: VectorDB) -> None:
     listed = points("index", "list", "-c", "points").out.splitlines()[1]
-    assert listed.startswith("points_chunks_text_idx\tbm25\tenglish\tk1 1.2, b 0.75\tvalid\t")
+    assert listed.startswith("points_chunks_content_tsv_idx\tbm25\tenglish\tk1 1.2, b 0.75\tvalid\t")
     (index,) = points("index", "create-text", "-c", "points", "--k1", "2", "--b", "0", "--json").json["indexes"]
     assert index["bytes"] > 0
     assert {name: value for name, value in index.items() if name != "bytes"} == {
-        "name": "points_chunks_text_idx",
+        "name": "points_chunks_content_tsv_idx",
         "method": "bm25",
         "text_config": "english",
         "options": {"k1": 2, "b": 0},
@@ -58,11 +58,11 @@ def test_create_list_and_drop_a_text_index(points: CommandLine, db: VectorDB) ->
         "faults": [],
     }
     assert db.collection("points").text_index == BM25(2, 0)
-    assert points("index", "drop-text", "-c", "points").out == "dropped points_chunks_text_idx\n"
+    assert points("index", "drop-text", "-c", "points").out == "dropped points_chunks_content_tsv_idx\n"
     assert points("index", "drop-text", "-c", "points").out == "dropped nothing: there was no text index\n"
     assert points("index", "drop-text", "-c", "points", "--json").json == {"dropped": []}
     assert db.collection("points").text_index is None
-    assert points("index", "create-text", "-c", "points").out.startswith("points_chunks_text_idx\tbm25\tenglish\t")
+    assert points("index", "create-text", "-c", "points").out.startswith("points_chunks_content_tsv_idx\tbm25\tenglish\t")
     assert db.collection("points").text_index == BM25()
     assert points("index", "create-text", "-c", "points", "--k1", "-1").code == 2
 

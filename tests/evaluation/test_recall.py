@@ -5,7 +5,7 @@ import pytest
 
 from vectordb import HNSW, Collection, F, VectorDB
 from vectordb.errors import InvalidInput
-from vectordb.evaluation import Dataset, recall
+from vectordb.evaluation import Dataset
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def poor(home: VectorDB) -> Collection:
 
 def test_recall_is_the_share_of_the_exact_hits(poor: Collection) -> None:
     queries = np.random.default_rng(4).standard_normal((30, 64)).astype(np.float32)
-    few, many = (recall(poor, queries, 10, ef_search=ef) for ef in (10, 400))
+    few, many = (poor.recall(queries, 10, ef_search=ef) for ef in (10, 400))
     shares = []
     for query in queries:
         found, exact = poor.search(query, ef_search=10), poor.search(query, exact=True)
@@ -36,25 +36,25 @@ def test_recall_is_the_share_of_the_exact_hits(poor: Collection) -> None:
 
 
 def test_recall_of_texts(abstracts: Collection, cranfield: Dataset) -> None:
-    assert recall(abstracts, list(cranfield.queries.values())[:50], 10).mean > 0.98
+    assert abstracts.recall(list(cranfield.queries.values())[:50], 10).mean > 0.98
 
 
 def test_a_filter_goes_for_both(poor: Collection) -> None:
     queries = np.random.default_rng(4).standard_normal((3, 64)).astype(np.float32)
-    assert 0 < recall(poor, queries, where=F("half") == 1).mean <= 1
-    assert recall(poor, queries, where=F("half") == 2).per_query == (1.0, 1.0, 1.0)
+    assert 0 < poor.recall(queries, where=F("half") == 1).mean <= 1
+    assert poor.recall(queries, where=F("half") == 2).per_query == (1.0, 1.0, 1.0)
 
 
 def test_of_equally_near_documents_any_will_do(home: VectorDB) -> None:
     docs = home.create_collection("equal", dimensions=2)
     docs.upsert_vectors([str(n) for n in range(300)], [[0.0, 1.0]] * 300)
-    assert recall(docs, [[0.0, 1.0], [1.0, 1.0]], 10).mean == 1.0
+    assert docs.recall([[0.0, 1.0], [1.0, 1.0]], 10).mean == 1.0
 
 
 def test_bad_queries_are_refused(poor: Collection) -> None:
     with pytest.raises(InvalidInput, match="recall needs queries"):
-        recall(poor, [])
-    with pytest.raises(InvalidInput, match="texts or vectors"):
-        recall(poor, ["a", [0.0] * 64])
-    with pytest.raises(InvalidInput, match="limit is"):
-        recall(poor, [[1.0] * 64], 0)
+        poor.recall([])
+    with pytest.raises(InvalidInput, match="query is empty"):
+        poor.recall([" "])
+    with pytest.raises(InvalidInput, match="k is a whole number"):
+        poor.recall([[1.0] * 64], 0)

@@ -64,7 +64,7 @@ def test_options_make_this_text_index(
 ) -> None:
     upgrade(shared_url, dimensions="5", schema=schema, **given)
     assert rows(shared_url, f"SELECT text_index FROM {schema}.collections") == [(stored,)]
-    assert rows(shared_url, "SELECT to_regclass(%s) IS NOT NULL", f"{schema}.chunks_text_idx") == [
+    assert rows(shared_url, "SELECT to_regclass(%s) IS NOT NULL", f"{schema}.chunks_content_tsv_idx") == [
         (stored is not None,)
     ]
     check(shared_url, schema=schema)

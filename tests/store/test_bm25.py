@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from tests.store.conftest import NewCollection
 from tests.text_oracle import Oracle, assert_same, keys, lexemes
-from vectordb import BM25, Collection, VectorDB
+from vectordb import BM25, Collection, Results, VectorDB
 
-GLOSSES, QUERIES = 4_000, 500
+GLOSSES, QUERIES = 8_000, 500
 
 
 def tiny(count: int) -> NDArray[np.float32]:
@@ -40,9 +40,9 @@ def bare(db: VectorDB, name: str, texts: list[str], **options: Any) -> Collectio
 
 @pytest.fixture(scope="module")
 def glosses(datasets: Path) -> list[str]:
-    """Every thirtieth definition of WordNet, many with some words repeated, and a few very long texts."""
+    """Every fourteenth definition of WordNet, many with some words repeated, and a few very long texts."""
     with gzip.open(datasets / "wordnet30_glosses.jsonl.gz", "rt", encoding="utf-8") as file:
-        entries = [json.loads(line) for line in file][::29][:GLOSSES]
+        entries = [json.loads(line) for line in file][::14][:GLOSSES]
     texts = [f"{' '.join(entry['words'])} {entry['text']}" for entry in entries]
     random = Random(3)
     for place in random.sample(range(len(texts)), 400):
@@ -66,9 +66,10 @@ def reference(home: VectorDB, dictionary: Collection) -> Oracle:
 @pytest.fixture(scope="module")
 def queries(glosses: list[str]) -> list[str]:
     """Rare, middling and common words, 1 to 12 of them, some repeated."""
-    words = np.array([word for text in glosses for word in text.split() if word.isalpha()])
+    words = np.array([word for text in glosses for word in text.split() if word.isalpha() and word.lower() != "or"])
     known, counts = np.unique(words, return_counts=True)
-    classes = [known[counts <= 2], known[(counts > 2) & (counts < 60)], known[counts >= 100], words]
+    common = known[np.argsort(-counts)][:150]
+    classes = [known[counts <= 2], known[(counts > 2) & (counts < 60)], common, words]
     random = np.random.default_rng(4)
     made = []
     for number in range(QUERIES):
@@ -87,13 +88,19 @@ def asked(home: VectorDB, dictionary: Collection, queries: list[str]) -> list[di
         return lexemes(connection, dictionary.config.text_config, queries)
 
 
+@pytest.fixture(scope="module")
+def found(dictionary: Collection, queries: list[str]) -> list[Results]:
+    """What the library finds for them."""
+    return [dictionary.search(query, mode="text") for query in queries]
+
+
 def test_as_the_definition(
-    dictionary: Collection, reference: Oracle, queries: list[str], asked: list[dict[str, int]]
+    reference: Oracle, queries: list[str], asked: list[dict[str, int]], found: list[Results]
 ) -> None:
     # Of so many the engine does not look at all.
-    assert sum(len(reference.best(words)) > 400 for words in asked) > 50
-    for query, words in zip(queries, asked, strict=True):
-        assert_same(dictionary.search(query, mode="text"), reference.best(words, 10), query)
+    assert sum(len(reference.best(words)) > 400 for words in asked) > 40
+    for query, words, hits in zip(queries, asked, found, strict=True):
+        assert_same(hits, reference.best(words, 10), query)
 
 
 @pytest.mark.parametrize("limit", [1, 100, 1_000, 100_000])
@@ -106,9 +113,7 @@ def test_however_many(
         assert [hit.text_rank for hit in hits] == list(range(1, len(hits) + 1))
 
 
-def test_as_bm25s(
-    dictionary: Collection, reference: Oracle, queries: list[str], asked: list[dict[str, int]]
-) -> None:
+def test_as_bm25s(reference: Oracle, asked: list[dict[str, int]], found: list[Results]) -> None:
     """Another implementation, on the same tokens."""
     tokens: list[list[str]] = [[] for _ in reference.keys]
     for lexeme, (places, counts) in reference.postings.items():
@@ -116,19 +121,19 @@ def test_as_bm25s(
             tokens[place] += [lexeme] * int(count)
     index = bm25s.BM25(method="lucene", k1=1.2, b=0.75, dtype="float64")
     index.index(tokens, show_progress=False)
+    place = {key: number for number, key in enumerate(reference.keys)}
     overlap = []
-    for query, words in zip(queries, asked, strict=True):
-        hits = dictionary.search(query, mode="text")
-        scores = index.get_scores([lexeme for lexeme, n in words.items() if lexeme in reference.postings for _ in range(n)])
-        place = {key: number for number, key in enumerate(reference.keys)}
-        np.testing.assert_allclose(
-            [hit.score for hit in hits], [scores[place[key]] for key in keys(hits)], rtol=1e-4, err_msg=query
-        )
+    for words, hits in zip(asked, found, strict=True):
+        known = [lexeme for lexeme, count in words.items() if lexeme in reference.postings for _ in range(count)]
+        if not known:
+            assert len(hits) == 0
+            continue
+        scores = index.get_scores(known)
         best = np.sort(scores)[::-1][:10]
-        least = best[best > 0].min(initial=np.inf)
-        equal = [hit for hit in hits if scores[place[hit.document_id, hit.ordinal]] >= least * (1 - 1e-6)]
-        assert len(hits) == np.count_nonzero(best > 0), query
-        overlap.append(len(equal) / len(hits) if hits else 1.0)
+        theirs = np.array([scores[place[key]] for key in keys(hits)])
+        np.testing.assert_allclose([hit.score for hit in hits], theirs, rtol=1e-4, err_msg=str(words))
+        assert len(hits) == np.count_nonzero(best)
+        overlap.append(np.mean(theirs >= best[len(hits) - 1] * (1 - 1e-6)))
     assert np.mean(overlap) >= 0.99
 
 
@@ -163,10 +168,10 @@ def test_texts_of_all_lengths(home: VectorDB, new_collection: NewCollection) -> 
     random = Random(6)
     vocabulary = [f"w{n}" for n in range(40)]
     sizes = [1, 2, 5, 20, 100, 1_000, 5_000, 16_382, 16_384, 20_000]
-    store(docs, [" ".join(random.choices(vocabulary, k=sizes[n % 10])) for n in range(300)])
+    store(docs, [" ".join(random.choices(vocabulary, k=sizes[n % 10])) for n in range(100)])
     reference = Oracle.now(home, docs)
     assert reference.lengths.max() > 1_000
-    for _ in range(60):
+    for _ in range(40):
         words = random.choices([*vocabulary, "never"], k=random.randint(1, 9))
         hits = docs.search(" ".join(words), mode="text", limit=10)
         assert_same(hits, reference.best({word: words.count(word) for word in words}, 10), words)

@@ -170,7 +170,7 @@ with vectordb.connect({home_url!r}) as db:
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines() == [repr(expected), repr(UpsertResult(inserted=1, chunks=1, embedded=1))]
-    assert empty.search("Something new.")[0].score > 0.99
+    assert empty.search("Something new.", mode="vector")[0].score > 0.99
 
 
 def test_long_texts_are_cut_for_the_real_model(

@@ -78,14 +78,16 @@ def filled(single: VectorDB, docs: Collection, embedder: HashedEmbedder) -> Coll
     "call",
     [
         lambda docs: docs.search("text"),
+        lambda docs: docs.search("text", mode="text"),
+        lambda docs: docs.search("text", mode="vector"),
         lambda docs: docs.search(np.ones(16, dtype=np.float32)),
         lambda docs: docs.search("text", exact=True),
         lambda docs: docs.search("text", where=F("n") == 3, min_score=0.1),
         lambda docs: docs.search("text", limit=None, min_score=0.1),
-        lambda docs: docs.search_many(["text", "long"]),
+        lambda docs: docs.search_many(["text", "long"], mode="vector"),
         lambda docs: docs.search_many([np.ones(16, dtype=np.float32)] * 100),
-        lambda docs: docs.search_many(["text", "long"], exact=True),
-        lambda docs: docs.search_many(["text", "long"], where=F("n") == 3),
+        lambda docs: docs.search_many(["text", "long"], mode="vector", exact=True),
+        lambda docs: docs.search_many(["text", "long"], mode="vector", where=F("n") == 3),
         lambda docs: docs.facets("n"),
         lambda docs: docs.facets("n", where=F("n") == 3),
         lambda docs: docs.get("3"),
@@ -97,7 +99,9 @@ def filled(single: VectorDB, docs: Collection, embedder: HashedEmbedder) -> Coll
         lambda docs: docs.delete(where=F("n") == -1),
     ],
     ids=[
+        "hybrid",
         "search by text",
+        "search by the vector of a text",
         "search by vector",
         "exact",
         "filtered",
@@ -131,8 +135,8 @@ def test_a_new_filter(filled: Collection, single: VectorDB, round_trips: RoundTr
         assert round_trips(lambda way=way: way.search("text", where=F("n") == 77)) <= 4
         assert round_trips(lambda way=way: way.search("text", where=F("n") == 77)) == 1
         assert round_trips(lambda way=way: way.search("text", where=F("n") == 78)) <= 4
-        assert round_trips(lambda way=way: way.search_many(["text"] * 20, where=F("n") < 3_000)) <= 4
-        assert round_trips(lambda way=way: way.search_many(["text"] * 20, where=F("n") < 3_000)) <= 2
+        assert round_trips(lambda way=way: way.search_many(["text"] * 20, mode="vector", where=F("n") < 3_000)) <= 4
+        assert round_trips(lambda way=way: way.search_many(["text"] * 20, mode="vector", where=F("n") < 3_000)) <= 2
 
 
 def test_more_than_there_is(single: VectorDB, new_collection: NewCollection, round_trips: RoundTrips) -> None:

@@ -40,12 +40,13 @@ def test_by_text(filled: Collection, embedder: HashedEmbedder) -> None:
     assert results[0].metadata == {"n": 1, "tags": ["a", {"b": None}]}
     assert (results[0].document_id, results[0].ordinal, results[0].vector_rank) == ("1", 0, 1)
     assert results[0].distance is not None
-    assert math.isclose(results[0].score, 1 - results[0].distance)
+    assert results[0].vector_score is not None
+    assert math.isclose(results[0].vector_score, 1 - results[0].distance)
 
 
 def test_by_the_vector_of_the_text(filled: Collection) -> None:
     [vector] = hashed_words(["trains on rails"])
-    by_text = filled.search("trains on rails")
+    by_text = filled.search("trains on rails", mode="vector")
     for query in (vector, vector.tolist(), tuple(vector.tolist()), vector.astype(np.float64), vector.astype(">f4")):
         assert filled.search(query) == by_text
 

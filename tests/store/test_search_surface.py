@@ -200,7 +200,7 @@ def test_pages_of_hits_that_reach_a_score(cloud: Collection) -> None:
 def best_by_python(docs: Collection, query: Any, limit: int, offset: int, per_group: int, where: Any) -> list[Hit]:
     """Return the nearest documents' nearest chunks, from all chunks."""
     groups: dict[str, list[Hit]] = {}
-    for hit in docs.search(query, limit=10_000, exact=True, where=where):
+    for hit in docs.search(query, limit=10_000, mode="vector", exact=True, where=where):
         groups.setdefault(hit.document_id, []).append(hit)
     chosen = list(groups.values())[offset : offset + limit]
     hits = [hit for group in chosen for hit in group[:per_group]]
@@ -216,7 +216,14 @@ def test_groups_as_python_makes_them(
 ) -> None:
     for query in ("dogs bark", "cats sing"):
         found = long_documents.search(
-            query, limit=limit, offset=offset, group_by="document", per_group=per_group, where=where, exact=exact
+            query,
+            limit=limit,
+            offset=offset,
+            mode="vector",
+            group_by="document",
+            per_group=per_group,
+            where=where,
+            exact=exact,
         )
         expected = best_by_python(long_documents, query, limit, offset, per_group, where)
         assert [hit.distance for hit in found] == [hit.distance for hit in expected]

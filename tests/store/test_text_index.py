@@ -63,7 +63,7 @@ def test_it_comes_and_goes_with_the_collection(url: str) -> None:
         assert docs.text_index == docs.config.text_index == BM25()
         info = docs.text_index_info()
         assert info is not None
-        assert (info.name, info.valid, info.options) == ("docs_chunks_text_idx", True, {"k1": 1.2, "b": 0.75})
+        assert (info.name, info.valid, info.options) == ("docs_chunks_content_tsv_idx", True, {"k1": 1.2, "b": 0.75})
         db.drop_collection("docs")
         assert objects(url) == before
 

@@ -78,6 +78,11 @@ def test_hits_as_json(results: Results) -> None:
         "score": 0.9,
         "distance": 0.1,
         "vector_rank": 1,
+        "vector_score": None,
+        "text_rank": None,
+        "text_score": None,
+        "rerank_score": None,
+        "highlight": None,
     }
 
 

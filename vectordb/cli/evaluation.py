@@ -111,7 +111,7 @@ def evaluate(
         with _counting("Searching") as progress:
             report = evaluation.evaluate(docs, dataset, chosen, metrics=metrics, on_progress=progress)
         tuned = _tuned(docs, dataset, metrics[0], condition) if tune else None
-        found = evaluation.recall(docs, list(report.queries.values()), where=condition) if recall else None
+        found = docs.recall(report.queries.values(), where=condition) if recall else None
     compared = None if pair is None else report.compare(*pair)
     if plot is not None:
         report.plot(plot)

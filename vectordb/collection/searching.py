@@ -65,7 +65,7 @@ class Searching(Reading):
 
         Args:
             query: Text, or a vector of shape (dimensions,). May be left out when `like` is given. For BM25 the first
-                10,000 characters of a text count.
+                4,000 characters of a text count.
             limit: Most hits, 1 to 100,000. None has all hits that reach `min_score`, at most 100,000, and compares
                 every row; by vector, unless `mode="text"` is given.
             offset: Hits to leave out first. Pages of one limit show every hit once, as long as nothing is written.
@@ -113,7 +113,9 @@ class Searching(Reading):
         one or two more where the index held too few rows; 1 more for highlights. Pages, groups and variety take
         several.
         """
-        chosen = self._mode(mode, query, simple=not (like or unlike or diversity is not None or limit is None))
+        wanted, unwanted = (check_ids(() if ids is None else ids) for ids in (like, unlike))
+        examples = bool(wanted or unwanted)
+        chosen = self._mode(mode, query, simple=not examples and diversity is None and limit is not None)
         options = _options(
             limit=limit,
             offset=offset,
@@ -128,11 +130,10 @@ class Searching(Reading):
             fusion=self._fusion(fusion, chosen),
         )
         condition = self._condition(where)
-        if like is None and unlike is None:
+        if not examples:
             return self._found([query], options, condition, _reranking(rerank, rerank_depth), highlight=highlight)[0]
         if chosen is not Mode.VECTOR or rerank is not None or highlight:
             raise InvalidInput("like and unlike compare vectors; mode, rerank and highlight do not go with them")
-        wanted, unwanted = (check_ids(() if ids is None else ids) for ids in (like, unlike))
         encoded = self._encode_examples(query, wanted, unwanted)
         return self._searcher.search(encoded, options, _without(wanted + unwanted, condition))
 

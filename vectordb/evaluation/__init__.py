@@ -5,7 +5,6 @@ from vectordb.evaluation.comparing import Comparison, QueryDifference
 from vectordb.evaluation.configuration import Configuration, default_configurations
 from vectordb.evaluation.dataset import Dataset, load_dataset
 from vectordb.evaluation.evaluating import DEFAULT_METRICS, evaluate
-from vectordb.evaluation.index_recall import recall
 from vectordb.evaluation.metrics import RankingMetric, measure_run, parse_metrics
 from vectordb.evaluation.plotting import check_plot
 from vectordb.evaluation.report import Outcome, Report
@@ -31,6 +30,5 @@ __all__ = [
     "measure_run",
     "parse_metrics",
     "randomisation_test",
-    "recall",
     "tune_alpha",
 ]

@@ -8,6 +8,7 @@ from typing import TypeVar
 from vectordb import repository
 from vectordb.database import Database, PsycopgConnection
 from vectordb.documents import Results
+from vectordb.errors import ConfigurationError, DatabaseError
 from vectordb.filters import Filter
 from vectordb.metrics import VectorSpace
 from vectordb.planner import Planner
@@ -19,6 +20,8 @@ from vectordb.tables import Tables
 __all__ = ["Query", "Searcher"]
 
 T = TypeVar("T")
+
+_UNDEFINED_FUNCTION = "42883"
 
 
 class Searcher:
@@ -47,7 +50,7 @@ class Searcher:
         """
         if isinstance(query, bytes):
             return self._run_kept(lambda connection: self._vectors.search(connection, query, options, where))
-        return self._run_kept(lambda connection: self._ranked.search(connection, query, options, where))
+        return self._run_ranked(lambda connection: self._ranked.search(connection, query, options, where))
 
     def search_many(
         self, queries: list[bytes] | list[Query], options: SearchOptions, where: Filter | None
@@ -62,9 +65,20 @@ class Searcher:
         texts = [query for query in queries if isinstance(query, Query)]
         if vectors:
             return self._run_kept(lambda connection: self._vectors.search_many(connection, vectors, options, where))
-        return self._run_kept(
+        return self._run_ranked(
             lambda connection: [self._ranked.search(connection, query, options, where) for query in texts]
         )
+
+    def _run_ranked(self, work: Callable[[PsycopgConnection], T]) -> T:
+        try:
+            return self._run_kept(work)
+        except DatabaseError as error:
+            if getattr(error, "sqlstate", None) != _UNDEFINED_FUNCTION:
+                raise
+            raise ConfigurationError(
+                "the collection has no text index any more; open it anew with db.collection(...), and make one by "
+                "docs.create_text_index() or search with mode='vector'"
+            ) from error
 
     def _run_kept(self, work: Callable[[PsycopgConnection], T]) -> T:
         """Run statements, and leave pgvector's settings as they were, also where these are part of a transaction."""
