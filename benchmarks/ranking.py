@@ -36,7 +36,7 @@ from vectordb.vectors import encode_query
 _Connection = psycopg.Connection[tuple[Any, ...]]
 
 _LIMIT = 10
-_DEPTH = 100  # of each half of a hybrid search
+_DEPTH = 40  # of each half of a hybrid search with this limit, as `vectordb.searching.ranked` has it
 _QUERIES = 8  # of a class
 _HYBRID_QUERIES = 40
 _REPETITIONS = 10

@@ -146,7 +146,7 @@ def python_example(question: str, path: Path | None = None) -> str:
         "import vectordb\n"
         f"db = vectordb.connect({'' if path is None else f'path={str(path)!r}'})\n"
         f"reference = db.collection({COLLECTION!r})\n"
-        f"for hit in reference.search({question!r}, limit=3):\n"
+        f"for hit in reference.search({question!r}, mode='vector', limit=3):\n"
         "    print(hit.score, hit.document_id, hit.content)"
     )
 

@@ -44,9 +44,10 @@ def test_the_commands_are_those_of_the_design() -> None:
     names = {" ".join(words) for words in ALL}
     assert names == {
         "demo", "migrate", "upsert", "search", "get", "export", "patch", "delete", "count", "facets", "doctor",
+        "eval",
         "collection create", "collection list", "collection show", "collection drop",
         "field add", "field drop",
-        "index create", "index drop", "index list",
+        "index create", "index drop", "index list", "index create-text", "index drop-text",
         "server start", "server stop", "server status", "server url",
     }  # fmt: skip
 

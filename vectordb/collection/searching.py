@@ -191,9 +191,11 @@ class Searching(Reading):
         for place, query in enumerate(given):
             chosen = self._mode(mode, query, simple=diversity is None and limit is not None)
             places.setdefault(chosen, []).append(place)
+        if not given:  # the options are checked all the same
+            places = {self._mode(mode, "", simple=diversity is None and limit is not None): []}
         condition, reranking = self._condition(where), _reranking(rerank, rerank_depth)
         found: dict[int, Results] = {}
-        for chosen in places or [Mode.VECTOR]:
+        for chosen, mine in places.items():
             options = _options(
                 limit=limit,
                 offset=offset,
@@ -207,7 +209,6 @@ class Searching(Reading):
                 mode=chosen,
                 fusion=self._fusion(fusion, chosen),
             )
-            mine = places.get(chosen, [])
             parts = self._found([given[place] for place in mine], options, condition, reranking, highlight=highlight)
             found |= dict(zip(mine, parts, strict=True))
         return [found[place] for place in range(len(given))]

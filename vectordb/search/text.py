@@ -19,18 +19,20 @@ from vectordb.tables import Tables
 
 _KEYS = "document_id, ordinal"
 
-# BM25 of a row c under a plan p. Lexemes that the query has not are taken out first. PostgreSQL has no cheap function
-# for the number of positions in a tsvector, but with them it is by two bytes each longer when sent.
+# BM25 of a row c under a plan p. The text is read once, with the lexemes of the query labelled A in it, and these are
+# taken out. PostgreSQL has no cheap function for the number of positions in a tsvector, but sent with them it is longer
+# by two bytes for each.
 _LENGTH = (
     "CASE WHEN pg_client_encoding() = getdatabaseencoding()"
-    " THEN (octet_length(tsvectorsend(c.content_tsv)) - octet_length(tsvectorsend(strip(c.content_tsv)))) / 2"
-    " ELSE {schema}text_length(c.content_tsv) END"
+    " THEN (octet_length(tsvectorsend(l.content)) - octet_length(tsvectorsend(strip(l.content)))) / 2"
+    " ELSE {schema}text_length(l.content) END"
 )
 _SCORE = (
     "(SELECT sum(p.weights[array_position(p.lexemes, o.lexeme)]"
-    " * cardinality(o.positions) / (cardinality(o.positions) + t.norm))"
-    " FROM (SELECT p.k1 * (1 - p.b + p.b * {length} / p.average) AS norm OFFSET 0) AS t,"
-    " unnest(ts_filter(setweight(c.content_tsv, 'A', p.lexemes), '{{a}}')) AS o)"
+    " * cardinality(o.positions) / (cardinality(o.positions) + n.norm))"
+    " FROM (SELECT setweight(c.content_tsv, 'A', p.lexemes) AS content OFFSET 0) AS l"
+    " CROSS JOIN LATERAL (SELECT p.k1 * (1 - p.b + p.b * {length} / p.average) AS norm OFFSET 0) AS n"
+    " CROSS JOIN unnest(ts_filter(l.content, '{{a}}')) AS o)"
 )
 
 
@@ -94,7 +96,7 @@ def hybrid_statement(
         # What a query excludes, or insists on, holds for both lists.
         f" WHERE (SELECT required IS NULL FROM plan) OR EXISTS (SELECT FROM {tables.chunks} AS c, plan AS p"
         " WHERE c.document_id = n.document_id AND c.ordinal = n.ordinal AND c.content_tsv @@ p.required)"
-        "), candidates AS ("
+        "), candidates AS MATERIALIZED ("
         f"SELECT c.document_id, c.ordinal, c.content, c.metadata, coalesce(v.distance, {distance}) AS distance,"
         f" v.rank AS vector_rank, k.rank AS text_rank, coalesce(k.score, {_score(tables)}, 0) AS text_score"
         f" FROM vectors AS v FULL JOIN texts AS k USING ({_KEYS})"
