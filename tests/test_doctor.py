@@ -264,7 +264,10 @@ def test_dead_rows(db: VectorDB, docs: Collection) -> None:
 @pytest.mark.parametrize(
     ("sabotage", "fault"),
     [
-        ("DROP INDEX vectordb.docs_chunks_content_tsv_idx", 'its index "vectordb"."docs_chunks_content_tsv_idx" is missing'),
+        (
+            "DROP INDEX vectordb.docs_chunks_content_tsv_idx",
+            'its index "vectordb"."docs_chunks_content_tsv_idx" is missing',
+        ),
         (
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'vectordb.docs_chunks_content_tsv_idx'::regclass",
             'its index "vectordb"."docs_chunks_content_tsv_idx" is not valid',

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import psycopg
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
@@ -54,7 +53,7 @@ class Oracle:
         )
         chosen = index or docs.text_index
         assert chosen is not None
-        return cls([tuple(row) for row in rows], chosen)  # type: ignore[misc] # of four columns
+        return cls([tuple(row) for row in rows], chosen)
 
     @classmethod
     def now(cls, db: VectorDB, docs: Collection) -> Oracle:
@@ -121,15 +120,8 @@ def assert_same(hits: Iterable[Hit], expected: list[Scored], what: Any = "") -> 
     found = list(hits)
     assert keys(found) == [key for key, _ in expected], what
     np.testing.assert_allclose(
-        [hit.text_score for hit in found],  # type: ignore[arg-type] # none is None
-        [score for _, score in expected],
+        np.array([hit.text_score for hit in found], dtype=np.float64),
+        np.array([score for _, score in expected]),
         rtol=1e-12,
         err_msg=str(what),
     )
-
-
-def driver(connection: sa.Connection) -> psycopg.Connection[Any]:
-    """Return the psycopg connection underneath."""
-    found = connection.connection.driver_connection
-    assert isinstance(found, psycopg.Connection)
-    return found

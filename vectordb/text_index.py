@@ -102,13 +102,14 @@ AS $$
 DECLARE
     asked text[];
     frequencies integer[];
+    needed tsquery;
     total float8;
     counts float8[];
     seen float8;
 BEGIN
     k1 := {k1};
     b := {b};
-    SELECT q.lexemes, q.frequencies, q.required INTO asked, frequencies, required
+    SELECT q.lexemes, q.frequencies, q.required, q.needed INTO asked, frequencies, required, needed
     FROM {schema}.text_query(config, query) AS q;
     SELECT known.texts + coalesce(changed.texts, 0),
         (known.occurrences + coalesce(changed.length, 0)) / nullif(known.texts + coalesce(changed.texts, 0), 0)::float8
@@ -138,14 +139,15 @@ BEGIN
     IF lexemes IS NULL THEN
         RETURN;
     END IF;
-    IF (SELECT sum(texts) FROM unnest(counts) AS texts) <= {few} + 4 * wanted THEN
+    IF numnode(needed) > 0 OR (SELECT sum(texts) FROM unnest(counts) AS texts) <= {few} + 4 * wanted THEN
         -- So few are scored more quickly than told apart.
         threshold := 0;
         condition := {schema}.bm25_condition(lexemes, weights, average, k1, b, 0);
+        condition := coalesce(condition && needed, condition);
         RETURN;
     END IF;
     guess := {schema}.bm25_guess(
-        weights, (SELECT array_agg(texts / total) FROM unnest(counts) AS texts), total, 3 * wanted);
+        weights, (SELECT array_agg(texts / total) FROM unnest(counts) AS texts), total, 10 * wanted);
     -- The texts with the rarest lexemes are few, and often prove that the best ones score more than guessed.
     SELECT array_agg(lexeme), max(running) INTO asked, seen
     FROM (

@@ -49,6 +49,14 @@ CREATE FUNCTION {schema}.open_lexeme(lexeme text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN '''' || replace(replace(lexeme, '\', '\\'), '''', '''''');
 
+-- The lexemes of a phrase in any order; nothing where one of them is longer than a key.
+CREATE FUNCTION {schema}.unordered(phrase tsquery) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN length(phrase::text) > 200 THEN ''
+    ELSE regexp_replace(phrase::text, '(['')]) <(-|\d+)> (?=[''(])', '\1 & ', 'g')
+END::tsquery;
+
 -- The number of lexemes in a text, each as often as it occurs.
 CREATE FUNCTION {schema}.text_length(content tsvector) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -58,17 +66,20 @@ END;
 
 -- What a query asks for, in the syntax of websearch_to_tsquery: words are alternatives, which score, a "phrase" has to be
 -- there, -word and -"phrase" must not. Of parts with `or` between them one has to match so. `required` is NULL where
--- any of the lexemes will do. Of the query the first 4,000 characters count.
+-- any of the lexemes will do; `needed` is what the index can tell of it, lexemes that stand in every such text. Of the
+-- query the first 4,000 characters count.
 CREATE FUNCTION {schema}.text_query(
-    config regconfig, query text, OUT lexemes text[], OUT frequencies integer[], OUT required tsquery)
+    config regconfig, query text, OUT lexemes text[], OUT frequencies integer[], OUT required tsquery,
+    OUT needed tsquery)
     LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
 DECLARE
     token text[];
     part tsquery;
     clause tsquery;
+    phrases tsquery;
+    anything boolean := false;
     words text := '';
-    phrased boolean := false;
     wanted text := '';
     demanding boolean := false;
     parts integer := 0;
@@ -81,15 +92,17 @@ BEGIN
         IF lower(token[3]) = 'or' THEN
             part := (
                 SELECT string_agg({schema}.open_lexeme(lexeme) || '''', '|')::tsquery
-                FROM unnest(to_tsvector(config, words)) WHERE NOT phrased
+                FROM unnest(to_tsvector(config, words)) WHERE phrases IS NULL
             );
             part := coalesce(part && clause, part, clause);
             required := coalesce(required || part, required, part);
             parts := parts + (part IS NOT NULL)::integer;
             lone := coalesce(clause, lone);
+            needed := coalesce(needed || phrases, needed, phrases);
+            anything := anything OR part IS NOT NULL AND phrases IS NULL;
             words := '';
-            phrased := false;
             clause := NULL;
+            phrases := NULL;
         ELSIF token[3] IS NULL OR token[3] ~ '^-.' THEN
             part := phraseto_tsquery(config, coalesce(token[2], substr(token[3], 2)));
             CONTINUE WHEN numnode(part) = 0;
@@ -97,8 +110,9 @@ BEGIN
             IF token[1] = '-' OR token[3] IS NOT NULL THEN
                 part := !! part;
             ELSE
-                phrased := true;
                 wanted := wanted || ' ' || token[2];
+                -- The index knows no order, and lexemes no further than to their 200th character.
+                phrases := coalesce(phrases && {schema}.unordered(part), phrases, {schema}.unordered(part));
             END IF;
             clause := coalesce(clause && part, part);
         ELSE
@@ -111,6 +125,9 @@ BEGIN
     ELSIF parts = 1 THEN
         -- Texts that are near by their vector need none of the words.
         required := lone;
+    END IF;
+    IF anything THEN
+        needed := NULL;
     END IF;
     SELECT array_agg(lexeme), array_agg(cardinality(positions)) INTO lexemes, frequencies
     FROM unnest(to_tsvector(config, wanted));

@@ -62,7 +62,9 @@ def test_create_list_and_drop_a_text_index(points: CommandLine, db: VectorDB) ->
     assert points("index", "drop-text", "-c", "points").out == "dropped nothing: there was no text index\n"
     assert points("index", "drop-text", "-c", "points", "--json").json == {"dropped": []}
     assert db.collection("points").text_index is None
-    assert points("index", "create-text", "-c", "points").out.startswith("points_chunks_content_tsv_idx\tbm25\tenglish\t")
+    assert points("index", "create-text", "-c", "points").out.startswith(
+        "points_chunks_content_tsv_idx\tbm25\tenglish\t"
+    )
     assert db.collection("points").text_index == BM25()
     assert points("index", "create-text", "-c", "points", "--k1", "-1").code == 2
 

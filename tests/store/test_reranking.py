@@ -39,7 +39,10 @@ def animals(home: VectorDB) -> Collection:
     """Texts that all have a cat; only to be read."""
     docs = home.create_collection("reranked", embedder=HashedEmbedder(), index=None)
     docs.upsert(
-        [Document(f"Cats number {n} {'purr ' * (n % 7)}", n, metadata={"n": n, "even": n % 2 == 0}) for n in range(COUNT)]
+        [
+            Document(f"Cats number {n} {'purr ' * (n % 7)}", n, metadata={"n": n, "even": n % 2 == 0})
+            for n in range(COUNT)
+        ]
     )
     return docs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -12,7 +13,7 @@ from tests.store.conftest import NewCollection
 from tests.store.test_filter_fuzz import DOCUMENTS, SEED, Corpus, drawn, filled
 from tests.support import ALL_FIELDS, HOSTILE_NAMES, HOSTILE_TEXTS, HashedEmbedder, hashed_words
 from tests.text_oracle import Oracle, assert_same, keys
-from vectordb import Collection, F, VectorDB
+from vectordb import Collection, F, FunctionEmbedder, VectorDB
 from vectordb.errors import VectorDBError
 from vectordb.filters import And
 
@@ -33,8 +34,8 @@ class Library:
 def library(request: pytest.FixtureRequest, home: VectorDB) -> Library:
     """Only to be read."""
     name = "text_declared" if request.param else "text_undeclared"
-    home.create_collection(name, dimensions=3, fields=request.param, text_config="simple")
-    docs = home.collection(name)
+    same = FunctionEmbedder(lambda texts: np.ones((len(texts), 3), dtype=np.float32), dimensions=3, name="all the same")
+    docs = home.create_collection(name, embedder=same, fields=request.param, text_config="simple")
     corpus = filled(docs, home, SEED, ALL_FIELDS, tell=bool(request.param))
     random = Random(SEED)
     chunks = docs.Chunk.__table__
@@ -66,6 +67,8 @@ def test_text_under_any_filter(library: Library, round: int) -> None:
         for limit in (3, DOCUMENTS):
             hits = library.docs.search(" ".join(words), mode="text", where=where, limit=limit)
             assert_same(hits, library.oracle.best(asked, limit, matching), f"FUZZ_SEED={SEED}: {where!r}")
+    hybrid = library.docs.search("cat dog", where=where, limit=DOCUMENTS)
+    assert {hit.document_id for hit in hybrid} == matching, where
     if where != And(()):
         view = library.docs.where(where)
         assert_same(view.search("cat dog", mode="text"), library.oracle.best({"cat": 1, "dog": 1}, 10, matching), where)
@@ -87,7 +90,7 @@ def test_all_ways_to_confine(embedded: Collection, kind: str, mode: str | None) 
     document, chunk = embedded.Document, embedded.Chunk
     ways = {
         "filter": F("n") < 40,
-        "json": {"n": {"$lt": 40}} if False else (F("n") < 40).to_dict(),
+        "json": (F("n") < 40).to_dict(),
         "own": F("id").in_([str(n) for n in range(40)]),
         "undeclared": (F("even") == True) & (F("n") < 40),  # noqa: E712 - builds a filter
         "expression": document.n < 40,
@@ -127,7 +130,9 @@ def test_queries_are_never_sql(home: VectorDB, new_collection: NewCollection, mo
     assert len(docs.search("canary", mode=mode, limit=100)) == len(texts)
 
 
-@pytest.mark.parametrize("config", [*HOSTILE_NAMES, "english'::regconfig); DROP TABLE x; --", "simple'", "pg_catalog", None])
+@pytest.mark.parametrize(
+    "config", [*HOSTILE_NAMES, "english'::regconfig); DROP TABLE x; --", "simple'", "pg_catalog", None]
+)
 def test_configurations_are_never_sql(home: VectorDB, config: str | None) -> None:
     before = [collection.name for collection in home.collections()]
     with pytest.raises(VectorDBError):

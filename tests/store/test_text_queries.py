@@ -120,7 +120,9 @@ def test_words_are_stemmed_and_stop_words_left_out(english: Collection) -> None:
     assert found(english, "the or -cat dog") == {"dog", "dogs", "hot dog"}
 
 
-@pytest.mark.parametrize("query", ["the", "the and of", "?!", "...", "-", '"', '""', "-the", '"the of"', "or", "\U0001f600"])
+@pytest.mark.parametrize(
+    "query", ["the", "the and of", "?!", "...", "-", '"', '""', "-the", '"the of"', "or", "\U0001f600"]
+)
 def test_nothing_to_look_for(english: Collection, query: str) -> None:
     """By words nothing is found; the vector finds what it finds."""
     assert len(english.search(query, mode="text")) == 0
@@ -128,7 +130,7 @@ def test_nothing_to_look_for(english: Collection, query: str) -> None:
     assert len(hits) == 3
     for hit in hits:
         assert (hit.text_score, hit.text_rank) == (0.0, None)
-        assert hit.score == pytest.approx(0.5 * hit.vector_score)
+        assert hit.score == pytest.approx(0.5 * (hit.vector_score or 0))
 
 
 def test_in_hybrid_both_halves_keep_to_it(simple: Collection) -> None:
@@ -284,7 +286,9 @@ def test_long_texts(home: VectorDB, new_collection: NewCollection) -> None:
         "far": "filler " * 15_000 + "needle",
         "near": "filler " * 14_000 + "needle",
         "wide": " ".join(f"{letter * (n % 20 + 1)}{n}" for n in range(30_000)),
-        "hyphens": " ".join("-".join(letter * 3 + chr(0x10430 + (n * k) % 30) for k in range(1, 9)) for n in range(9_000)),
+        "hyphens": " ".join(
+            "-".join(letter * 3 + chr(0x10430 + (n * k) % 30) for k in range(1, 9)) for n in range(9_000)
+        ),
         "addresses": " ".join(f"http://h{n}.example.com/{n}/{n}" for n in range(9_000)),
         "one word": "z" * 500_000,
         "hyphen": "ab-" * 400_000,
@@ -307,7 +311,7 @@ MODES = st.sampled_from(["text", "hybrid", None])
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(ANYTHING, SYNTAX, st.sampled_from([*HOSTILE_TEXTS, *WORDS])), MODES, st.booleans())
-def test_any_text_at_all(simple: Collection, query: str, mode: str | None, highlight: bool) -> None:  # noqa: FBT001
+def test_any_text_at_all(simple: Collection, query: str, mode: str | None, highlight: bool) -> None:
     if not query.strip():
         return
     for hit in simple.search(query, mode=mode, highlight=highlight):

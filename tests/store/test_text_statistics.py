@@ -186,6 +186,20 @@ def test_a_writer_with_an_old_snapshot(docs: Collection, home: VectorDB, repeata
     check_now(home, docs)
 
 
+def test_no_writer_waits_for_another(docs: Collection, home: VectorDB, home_url: str) -> None:
+    """While one that has added to the counts is not through, others leave their changes waiting."""
+    with vectordb.connect(home_url) as other, ThreadPoolExecutor(1) as pool:
+        theirs = other.collection(docs.name)
+        with home.transaction():
+            store(docs, Random(1), [f"a{n}" for n in range(300)])
+            waiting = pool.submit(store, theirs, Random(2), [f"b{n}" for n in range(300)])
+            with contextlib.suppress(TimeoutError):
+                waiting.result(timeout=10)
+            finished = waiting.done()
+    assert finished
+    check_now(home, docs)
+
+
 def test_serializable_writers_of_different_texts_do_not_conflict(docs: Collection, home: VectorDB) -> None:
     store(docs, Random(1), [str(n) for n in range(40)])
     url = home.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -211,14 +225,14 @@ def test_raw_sql(docs: Collection, home: VectorDB) -> None:
         f"DELETE FROM {chunks} WHERE document_id LIKE '%3'",
         f"DELETE FROM {documents} WHERE id LIKE '%4'",
         f"INSERT INTO {chunks} SELECT * FROM {chunks} ON CONFLICT DO NOTHING",
-        f"WITH gone AS (DELETE FROM {documents} WHERE id LIKE '%5') UPDATE {chunks} SET content = 'w9' WHERE document_id LIKE '%6'",
+        f"WITH gone AS (DELETE FROM {documents} WHERE id LIKE '%5')"
+        f" UPDATE {chunks} SET content = 'w9' WHERE document_id LIKE '%6'",
         f"TRUNCATE {documents} CASCADE",
     ]
     for statement in statements:
-        with contextlib.suppress(sa.exc.DBAPIError):  # ids are referred to, and some columns are generated
-            rows_of = home.engine.connect()
-            with rows_of, rows_of.begin():
-                rows_of.exec_driver_sql(statement.replace("%", "%%"))
+        # Some are refused, because ids are referred to, and columns are generated.
+        with contextlib.suppress(sa.exc.DBAPIError), home.engine.begin() as connection:
+            connection.exec_driver_sql(statement.replace("%", "%%"))
         check_now(home, docs)
     assert Oracle.now(home, docs).keys == []
     store(docs, Random(2), [str(n) for n in range(9)])

@@ -128,7 +128,7 @@ def _best_by_text(tables: Tables, limit: int, where: Filter | None) -> tuple[str
     )
     return (
         f"RECURSIVE plan AS MATERIALIZED (SELECT * FROM {tables.text_plan}(%(text)s, {limit:d})), passes AS ("
-        "SELECT 0 AS number, p.condition, p.threshold, 0::float8 AS proven, NULL::text[] COLLATE \"C\" AS ids,"
+        'SELECT 0 AS number, p.condition, p.threshold, 0::float8 AS proven, NULL::text[] COLLATE "C" AS ids,'
         " NULL::integer[] AS ordinals, NULL::float8[] AS scores FROM plan AS p WHERE p.condition IS NOT NULL"
         " UNION ALL SELECT passes.number + 1, n.condition, n.threshold, n.proven, f.ids, f.ordinals, f.scores"
         f" FROM passes CROSS JOIN plan AS p CROSS JOIN LATERAL ({together}) AS f"
