@@ -269,7 +269,8 @@ def test_dead_rows(db: VectorDB, docs: Collection) -> None:
             'its index "vectordb"."docs_chunks_content_tsv_idx" is missing',
         ),
         (
-            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'vectordb.docs_chunks_content_tsv_idx'::regclass",
+            "UPDATE pg_index SET indisvalid = false"
+            " WHERE indexrelid = 'vectordb.docs_chunks_content_tsv_idx'::regclass",
             'its index "vectordb"."docs_chunks_content_tsv_idx" is not valid',
         ),
         ("DROP TABLE vectordb.docs_chunks_lexemes", 'its table "vectordb"."docs_chunks_lexemes" is missing'),

@@ -19,7 +19,7 @@ class Reranking:
 
     Args:
         reranker: Scores texts for a query.
-        depth: Hits, or documents of a grouped search, that it sees; None has 50, or as many as are asked for.
+        depth: Hits, or documents of a grouped search, that it sees; None has 50, or `limit` where that is more.
 
     Raises:
         InvalidInput: It is no reranker, or the depth is out of range.
@@ -42,7 +42,8 @@ class Reranking:
         if options.limit is None or options.diversity is not None:
             raise InvalidInput("rerank does not go with limit=None or diversity, which have an order of their own")
         end = options.offset + options.limit
-        depth = max(DEFAULT_DEPTH, end) if self.depth is None else self.depth
+        # The same for all pages of one limit, so that these are cut from one order.
+        depth = max(DEFAULT_DEPTH, options.limit) if self.depth is None else self.depth
         if not end <= depth <= MAX_DEPTH:
             raise InvalidInput(
                 f"with rerank, offset + limit is at most rerank_depth, and that is at most {MAX_DEPTH}; they are {end} "

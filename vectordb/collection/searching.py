@@ -79,7 +79,7 @@ class Searching(Reading):
             rerank: Orders the best hits anew: `CrossEncoder(...)` or another of `vectordb.rerankers`, or a function of
                 the query and a list of texts that returns a score for each. Hits have its scores then.
             rerank_depth: Hits, or documents of a grouped search, that the reranker sees, 1 to 1,000. None has 50, or
-                `offset + limit` where that is more.
+                `limit` where that is more; `offset + limit` is at most that.
             highlight: Whether hits show where the words of the query occur, as HTML.
             min_score: Leave out hits below this score. Its scale is that of the mode; see `Hit.score`.
             exact: Compare every vector that matches instead of using the index; BM25 is always exact.
