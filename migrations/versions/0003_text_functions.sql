@@ -167,7 +167,8 @@ BEGIN
     FOR j IN REVERSE highest + 1..2 LOOP
         reached := reached + texts * chance[j];
         IF reached >= wanted THEN
-            RETURN (j - 1) * step;
+            -- Texts with many common lexemes are long, so that each weighs less.
+            RETURN (j - 1) * step * CASE WHEN (SELECT sum(share) FROM unnest(shares) AS share) > 1 THEN 0.93 ELSE 1 END;
         END IF;
     END LOOP;
     RETURN 0;
@@ -246,8 +247,7 @@ BEGIN
         splits := CASE
             WHEN head <= 2 THEN ARRAY[0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
             WHEN head = 3 THEN ARRAY[0.5, 0.7]
-            WHEN head <= 6 THEN ARRAY[0.7]
-            ELSE ARRAY[]::float8[]
+            ELSE ARRAY[0.7]
         END;
         tiers := {schema}.tier_bounds(k1, b, average);
         FOR g IN 1..cardinality(splits) + 1 LOOP
