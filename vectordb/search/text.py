@@ -85,27 +85,30 @@ def hybrid_statement(
         fusion: What makes one score of two; None returns all candidates, scored 0.
         where: Which chunks count; None for all.
     """
-    parts, parameters = _best_by_text(tables, depth.candidates, where)
+    texts, parameters = _best_by_text(tables, depth.candidates, where)
     near = search_statement(tables, access, Shape(depth.candidates, keys=True), where)
-    distance = distance_expression(tables)
     fused = "0::float8" if fusion is None else _fused(fusion, space)
     limit = "" if fusion is None else f" LIMIT {depth.limit:d}"
-    return Statement(
-        f"WITH {parts}, near AS MATERIALIZED ({near.sql}), vectors AS ("
-        f"SELECT n.*, row_number() OVER (ORDER BY n.distance, n.document_id, n.ordinal) AS rank FROM near AS n"
+    parts = (
+        texts,
+        f"near AS MATERIALIZED ({near.sql})",
         # What a query excludes, or insists on, holds for both lists.
+        f"vectors AS (SELECT n.*, row_number() OVER (ORDER BY distance, {_KEYS}) AS rank FROM near AS n"
         f" WHERE (SELECT required IS NULL FROM plan) OR EXISTS (SELECT FROM {tables.chunks} AS c, plan AS p"
-        " WHERE c.document_id = n.document_id AND c.ordinal = n.ordinal AND c.content_tsv @@ p.required)"
-        "), candidates AS MATERIALIZED ("
-        f"SELECT c.document_id, c.ordinal, c.content, c.metadata, coalesce(v.distance, {distance}) AS distance,"
-        f" v.rank AS vector_rank, k.rank AS text_rank, coalesce(k.score, {_score(tables)}, 0) AS text_score"
+        " WHERE c.document_id = n.document_id AND c.ordinal = n.ordinal AND c.content_tsv @@ p.required))",
+        "candidates AS MATERIALIZED (SELECT c.document_id, c.ordinal, c.content, c.metadata,"
+        f" coalesce(v.distance, {distance_expression(tables)}) AS distance, v.rank AS vector_rank,"
+        f" k.rank AS text_rank, coalesce(k.score, {_score(tables)}, 0) AS text_score"
         f" FROM vectors AS v FULL JOIN texts AS k USING ({_KEYS})"
-        f" JOIN {tables.chunks} AS c USING ({_KEYS}) CROSS JOIN plan AS p"
-        "), bound AS MATERIALIZED (SELECT coalesce(sum(weight), 0) AS most FROM plan, unnest(weights) AS weight"
-        f"), scored AS (SELECT k.*, {fused} AS score FROM candidates AS k)"
-        " SELECT k.document_id, k.ordinal, k.content, k.metadata::text, k.distance, k.score, k.vector_rank,"
-        " k.text_rank, k.text_score, (SELECT count(*) FROM near), (SELECT most FROM bound)"
-        f" FROM (SELECT * FROM scored ORDER BY score DESC, {_KEYS}{limit}) AS k ORDER BY k.score DESC, {_KEYS}",
+        f" JOIN {tables.chunks} AS c USING ({_KEYS}) CROSS JOIN plan AS p)",
+        "bound AS MATERIALIZED (SELECT coalesce(sum(weight), 0) AS most FROM plan, unnest(weights) AS weight)",
+        f"scored AS (SELECT k.*, {fused} AS score FROM candidates AS k)",
+        f"best AS (SELECT * FROM scored ORDER BY score DESC, {_KEYS}{limit})",
+    )
+    return Statement(
+        f"WITH {', '.join(parts)} SELECT document_id, ordinal, content, metadata::text, distance, score, vector_rank,"
+        " text_rank, text_score, (SELECT count(*) FROM near), (SELECT most FROM bound)"
+        f" FROM best ORDER BY score DESC, {_KEYS}",
         {**parameters, **near.parameters},
         prepare=where is None,
     )

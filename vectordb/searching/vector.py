@@ -93,7 +93,7 @@ class VectorSearcher:
         # One text is read much quicker than many short ones.
         metadata = json.loads(f"[{','.join([row[3] for row in rows])}]")
         hits = [
-            Hit(row[0], row[1], row[2], entry, found_score := score(row[4]), row[4], rank, found_score)
+            Hit(row[0], row[1], row[2], entry, value := score(row[4]), row[4], rank, value)
             for rank, (row, entry) in enumerate(zip(rows, metadata, strict=True), options.offset + 1)
         ]
         if options.min_score is not None:
