@@ -109,7 +109,7 @@ def test_the_python_example_runs(
     namespace: dict[str, vectordb.VectorDB] = {}
     exec(example, namespace)
     namespace["db"].close()
-    hits = reference.search(question, limit=3)
+    hits = reference.search(question, mode="vector", limit=3)
     assert capsys.readouterr().out == "".join(f"{hit.score} {hit.document_id} {hit.content}\n" for hit in hits)
 
 

@@ -1,6 +1,6 @@
 """Fusions: how the scores of vector search and text search become one.
 
-Each is a value and a function of `Candidates`. `search.fusion` has the same formulas as SQL, in which searches compute
+Each is a value and a function of `Candidates`. `search.text` has the same formulas as SQL, in which searches compute
 them; the functions are for callers who want the numbers, and for tests.
 
 Sources: Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval" (ACM TOIS 2023) for `Bounded` and
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vectordb.errors import InvalidInput
+from vectordb.errors import InvalidInput, VectorDBError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,8 +133,8 @@ def check_fusion(fusion: Any) -> Fusion:
         return named[fusion.lower()]
     if isinstance(fusion, type) or not callable(fusion):
         raise InvalidInput(
-            "fusion is Bounded(alpha=…), RRF(k=…, weights=…), RelativeScore(alpha=…), or a function of Candidates, "
-            f"not {fusion!r:.40}"
+            "fusion is Bounded(alpha=…), RRF(k=…, weights=…), RelativeScore(alpha=…), 'bounded', 'rrf', "
+            f"'relative_score', or a function of Candidates, not {fusion!r:.40}"
         )
     checked: Fusion = fusion
     return checked
@@ -150,8 +150,12 @@ def fused_scores(fusion: Fusion, candidates: Candidates) -> NDArray[np.float64]:
         return np.zeros(0)
     try:
         scores = np.asarray(fusion(candidates), dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"the fusion failed or did not return numbers: {error}") from error
+    except VectorDBError:
+        raise
+    except Exception as error:
+        raise InvalidInput(
+            f"the fusion failed, or did not return numbers, with {type(error).__name__}; the cause is attached"
+        ) from error
     if scores.shape != (len(candidates),) or not np.isfinite(scores).all():
         raise InvalidInput(
             f"the fusion has to return {len(candidates)} finite numbers, one for each candidate; it returned an "

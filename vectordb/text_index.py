@@ -15,6 +15,8 @@ from vectordb.tables import quote
 _WAITING = 128
 # So many texts are scored in about a millisecond.
 _FEW = 200
+# Of a longer query the heaviest lexemes count, the rarest ones. Time grows with their number, scores hardly do.
+_MOST_LEXEMES = 64
 
 _TABLES = (
     """
@@ -139,6 +141,9 @@ BEGIN
     IF lexemes IS NULL THEN
         RETURN;
     END IF;
+    lexemes := lexemes[1:{most}];
+    weights := weights[1:{most}];
+    counts := counts[1:{most}];
     IF numnode(needed) > 0 OR (SELECT sum(texts) FROM unnest(counts) AS texts) <= {few} + 4 * wanted THEN
         -- So few are scored more quickly than told apart.
         threshold := 0;
@@ -184,6 +189,7 @@ def create_text_index(schema: str, table: str, *, column: str = "content_tsv", c
         "b": repr(float(index.b)),
         "waiting": str(_WAITING),
         "few": str(_FEW),
+        "most": str(_MOST_LEXEMES),
         "lock": str(_LOCK),
     }
     triggers = [f"CREATE TRIGGER {name} {event} EXECUTE FUNCTION {{changed}}()" for name, event in _TRIGGERS.items()]

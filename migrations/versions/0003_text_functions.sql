@@ -22,11 +22,16 @@ RETURN ARRAY[
 CREATE FUNCTION {schema}.lexeme_tiers(content tsvector) RETURNS tsvector
     LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 100
 BEGIN ATOMIC
-    -- A key of GIN has less room than a lexeme. Two lexemes that share a key cost time, never a result.
-    SELECT coalesce(
-        array_to_tsvector(array_agg(left(lexeme, 200)) || array_agg(
-            left(lexeme, 200) || chr(1) || chr(48 + width_bucket(tf / (length + 5), {schema}.tier_edges())))),
-        ''::tsvector)
+    -- A key of GIN has less room than a lexeme. Two lexemes that share a key cost time, never a result. Neither do texts
+    -- of so many lexemes that the keys find no room in a tsvector: they have a key of their own, and always count.
+    SELECT CASE
+        WHEN sum(2 * octet_length(lexeme) + 2) < 1000000 THEN array_to_tsvector(
+            array_agg(left(lexeme, 200))
+            || array_agg(
+                left(lexeme, 200) || chr(1) || chr(48 + width_bucket(tf / (length + 5), {schema}.tier_edges()))))
+        WHEN count(*) > 0 THEN array_to_tsvector(ARRAY[chr(1)])
+        ELSE ''::tsvector
+    END
     FROM (
         SELECT lexeme, cardinality(positions)::float8 AS tf, sum(cardinality(positions)) OVER () AS length
         FROM unnest(content)
@@ -86,7 +91,8 @@ DECLARE
     lone tsquery;
 BEGIN
     FOR token IN
-        SELECT pieces FROM regexp_matches(left(query, 4000), '(-?)"([^"]*)"?|([^\s"]+)', 'g') AS pieces
+        SELECT pieces FROM regexp_matches(
+            translate(left(query, 4000), '“”„', '"""'), '(-?)"([^"]*)"?|([^\s"]+)', 'g') AS pieces
         UNION ALL SELECT ARRAY[NULL, NULL, 'or']
     LOOP
         IF lower(token[3]) = 'or' THEN
@@ -99,7 +105,7 @@ BEGIN
             parts := parts + (part IS NOT NULL)::integer;
             lone := coalesce(clause, lone);
             needed := coalesce(needed || phrases, needed, phrases);
-            anything := anything OR part IS NOT NULL AND phrases IS NULL;
+            anything := anything OR part IS NOT NULL AND coalesce(numnode(phrases), 0) = 0;
             words := '';
             clause := NULL;
             phrases := NULL;
@@ -126,9 +132,7 @@ BEGIN
         -- Texts that are near by their vector need none of the words.
         required := lone;
     END IF;
-    IF anything THEN
-        needed := NULL;
-    END IF;
+    needed := CASE WHEN NOT anything THEN needed || ('''' || chr(1) || '''')::tsquery END;
     SELECT array_agg(lexeme), array_agg(cardinality(positions)) INTO lexemes, frequencies
     FROM unnest(to_tsvector(config, wanted));
 END
@@ -281,7 +285,7 @@ BEGIN
         END LOOP;
         SELECT string_agg(key || '''', '|') INTO result FROM unnest(keys[1:last]) AS key;
     END IF;
-    RETURN coalesce(result, '')::tsquery;
+    RETURN (coalesce(result || '|', '') || '''' || chr(1) || '''')::tsquery;
 END
 $$;
 

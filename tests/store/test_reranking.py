@@ -57,8 +57,8 @@ def animals(home: VectorDB) -> Collection:
         {"rerank_depth": 10},
         {"limit": 30, "rerank_depth": 30},
         {"limit": 70},
-        {"limit": 10, "offset": 95},
-        {"limit": 100, "offset": 100},
+        {"limit": 10, "offset": 40},
+        {"limit": 100, "offset": 100, "rerank_depth": 200},
         {"rerank_depth": 1_000},
         {"min_score": 5.0},
         {"where": F("even") == True, "limit": 20},  # noqa: E712 - builds a filter
@@ -70,7 +70,7 @@ def test_the_best_of_the_first_stage(animals: Collection, mode: str | None, opti
     rerank = Recorder()
     found = animals.search("cats purr", mode=mode, rerank=rerank, **options)
     limit, offset = options.get("limit", 10), options.get("offset", 0)
-    depth = options.get("rerank_depth", max(50, limit + offset))
+    depth = options.get("rerank_depth", max(50, limit))
     first = {name: options[name] for name in ("where", "exact") if name in options}
     before = animals.search("cats purr", mode=mode, limit=depth, **first)
     assert rerank.calls == [("cats purr", [hit.content for hit in before])]

@@ -56,7 +56,8 @@ Rerank = Annotated[
     ),
 ]
 RerankDepth = Annotated[
-    int | None, typer.Option("--rerank-depth", help="With --rerank: hits to order anew. Default: 50.")
+    int | None,
+    typer.Option("--rerank-depth", help="With --rerank: hits to order anew, --limit + --offset or more. Default: 50."),
 ]
 
 _PARAMETERS = {

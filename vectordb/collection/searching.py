@@ -64,8 +64,8 @@ class Searching(Reading):
         hits as asked for come back whenever that many match.
 
         Args:
-            query: Text, or a vector of shape (dimensions,). May be left out when `like` is given. For BM25 the first
-                4,000 characters of a text count.
+            query: Text, or a vector of shape (dimensions,). May be left out when `like` is given. For BM25 the 64
+                rarest words among the first 4,000 characters of a text count.
             limit: Most hits, 1 to 100,000. None has all hits that reach `min_score`, at most 100,000, and compares
                 every row; by vector, unless `mode="text"` is given.
             offset: Hits to leave out first. Pages of one limit show every hit once, as long as nothing is written.
@@ -73,8 +73,8 @@ class Searching(Reading):
                 expression over `Document` and `Chunk` of this collection.
             mode: `vector`; `text`, which needs no embedder, and finds chunks with at least one word of the query; or
                 `hybrid`. None is hybrid for a text where the collection has a text index, else vector.
-            fusion: How a hybrid search makes one score of two: `Bounded`, `RRF`, `RelativeScore`, their names in
-                lower case, or a function of `vectordb.fusion.Candidates`. None is `Bounded(alpha=0.5)`; by
+            fusion: How a hybrid search makes one score of two: `Bounded`, `RRF`, `RelativeScore`, or `bounded`, `rrf`,
+                `relative_score`, or a function of `vectordb.fusion.Candidates`. None is `Bounded(alpha=0.5)`; by
                 inner product of vectors of any length `RelativeScore(alpha=0.5)`, because their scores have no bound.
             rerank: Orders the best hits anew: `CrossEncoder(...)` or another of `vectordb.rerankers`, or a function of
                 the query and a list of texts that returns a score for each. Hits have its scores then.
@@ -90,7 +90,8 @@ class Searching(Reading):
             like: Ids of documents to find more of the kind of; they themselves are left out. Goes by vector.
             unlike: Ids of documents to keep away from.
             group_by: `document` has the best chunk of each document, and `limit` counts documents.
-            per_group: With `group_by`, most chunks of a document, 1 to 1000.
+            per_group: With `group_by`, most chunks of a document, 1 to 1000. With a fusion other than `Bounded`, whose
+                scores depend on the candidates, these are chunks among the candidates.
             diversity: 0 to 1: how far to prefer hits unlike those before over hits nearer to the query (maximal
                 marginal relevance over four times `limit` candidates, `limit` at most 1,000); hits are in the order
                 of their choice. Goes by vector; not with `offset`, nor with more than one chunk per document.
@@ -284,7 +285,8 @@ class Searching(Reading):
         if self._tables.text_plan is None:
             raise ConfigurationError(
                 f"the collection {self.name!r} has no text index, which mode={str(chosen)!r} needs; make one by "
-                "docs.create_text_index(), or search with mode='vector'"
+                "docs.create_text_index(), or open the collection anew if somebody else has made one by now, or search "
+                "with mode='vector'"
             )
         if not is_text:
             raise InvalidInput(f"mode={str(chosen)!r} needs the words of the query; pass a text, not a vector")

@@ -43,6 +43,7 @@ class Shape:
         embeddings: Whether each row ends with its embedding, in pgvector's binary form.
         within: Whether only rows up to the distance of the parameter `farthest` count; exact searches only.
         keys: Whether rows are made of document_id, ordinal and distance only; not with `many` or `embeddings`.
+        required: Whether only texts count that match `required` of the statement's `plan`, where it has any.
     """
 
     limit: int
@@ -51,6 +52,7 @@ class Shape:
     embeddings: bool = False
     within: bool = False
     keys: bool = False
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,9 @@ def search_statement(tables: Tables, access: Access, shape: Shape, where: Filter
     conditions, parameters = _conditions(tables, access, where)
     if shape.within:
         conditions.append(f"{distance} <= %(farthest)s::float8")
+    if shape.required:
+        required = "(SELECT required FROM plan)"
+        conditions.append(f"({required} IS NULL OR c.content_tsv @@ {required})")
     source = f"{tables.chunks} AS c{_where(conditions)}"
     limit = f"LIMIT {max(shape.limit, access.rows):d}{f' OFFSET {shape.offset:d}' if shape.offset else ''}"
     if access.strategy is Strategy.EXACT:
@@ -184,7 +189,7 @@ def _settings(access: Access) -> str:
         else:
             current = "nullif(current_setting('hnsw.ef_search', true), '')::int"
             settings["hnsw.ef_search"] = f"greatest({current}, {access.candidates:d})::text"
-        if access.visits > DEFAULT_VISITS:
+        if access.visits != DEFAULT_VISITS:
             settings["hnsw.max_scan_tuples"] = f"'{access.visits:d}'"
         if access.strategy is Strategy.ITERATIVE:
             settings["hnsw.scan_mem_multiplier"] = f"'{_SCAN_MEMORY:d}'"

@@ -69,7 +69,14 @@ def text_statement(tables: Tables, limit: int, where: Filter | None) -> Statemen
 
 
 def hybrid_statement(
-    tables: Tables, space: VectorSpace, access: Access, depth: Depth, fusion: NamedFusion | None, where: Filter | None
+    tables: Tables,
+    space: VectorSpace,
+    access: Access,
+    depth: Depth,
+    fusion: NamedFusion | None,
+    where: Filter | None,
+    *,
+    demanding: bool = False,
 ) -> Statement:
     """Return the statement that finds the best chunks for the parameters `query`, a vector, and `text`.
 
@@ -84,18 +91,16 @@ def hybrid_statement(
         depth: How far to look.
         fusion: What makes one score of two; None returns all candidates, scored 0.
         where: Which chunks count; None for all.
+        demanding: Whether the text may exclude words, or insist on phrases, which holds for the vector's list, too.
     """
     texts, parameters = _best_by_text(tables, depth.candidates, where)
-    near = search_statement(tables, access, Shape(depth.candidates, keys=True), where)
+    near = search_statement(tables, access, Shape(depth.candidates, keys=True, required=demanding), where)
     fused = "0::float8" if fusion is None else _fused(fusion, space)
     limit = "" if fusion is None else f" LIMIT {depth.limit:d}"
     parts = (
         texts,
         f"near AS MATERIALIZED ({near.sql})",
-        # What a query excludes, or insists on, holds for both lists.
-        f"vectors AS (SELECT n.*, row_number() OVER (ORDER BY distance, {_KEYS}) AS rank FROM near AS n"
-        f" WHERE (SELECT required IS NULL FROM plan) OR EXISTS (SELECT FROM {tables.chunks} AS c, plan AS p"
-        " WHERE c.document_id = n.document_id AND c.ordinal = n.ordinal AND c.content_tsv @@ p.required))",
+        f"vectors AS (SELECT n.*, row_number() OVER (ORDER BY distance, {_KEYS}) AS rank FROM near AS n)",
         "candidates AS MATERIALIZED (SELECT c.document_id, c.ordinal, c.content, c.metadata,"
         f" coalesce(v.distance, {distance_expression(tables)}) AS distance, v.rank AS vector_rank,"
         f" k.rank AS text_rank, coalesce(k.score, {_score(tables)}, 0) AS text_score"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -28,6 +29,10 @@ _CANDIDATES_PER_HIT = 2
 # Rows that are looked at for each hit when only the best ones of a document count.
 _ROWS_PER_GROUPED_HIT = 4
 _FEWEST_ROWS = 50
+# What may be a phrase or an exclusion.
+_DEMAND = re.compile(r"[\"\u201c\u201d\u201e]|(^|\s)-")
+# All texts with a phrase are found by their words; by the vector, few of them are worth a long way along the index.
+_VISITS_FOR_PHRASE = 2_000
 _TEXT_PLAN = SearchPlan("exact", "text is ranked exactly", mode=str(Mode.TEXT))
 
 
@@ -99,21 +104,42 @@ class RankedSearcher:
         """Return the best documents, with the best chunks of each."""
         assert options.limit is not None  # noqa: S101 - checked by the options
         assert options.per_group is not None  # noqa: S101 - so it was asked for
-        documents = options.offset + options.limit
+        end = options.offset + options.limit
+        rows: dict[tuple[str, int], RankedRow] = {}
+        documents: dict[str, None] = {}
+        # As of single hits: windows of once, twice, four times … as many documents have one order for every page.
+        window = options.limit
+        while True:
+            found, ids = self._best_documents(connection, query, window, options, where)
+            documents |= dict.fromkeys(ids)
+            rows = {_key(row): row for row in found.rows} | rows
+            if len(documents) >= end or len(ids) < window:
+                break
+            window *= 2
+        page = list(documents)[options.offset : end]
+        if options.per_group > 1 and page and isinstance(options.fusion, Bounded):
+            # The second best chunk of a document may be far behind the best of others. Its score is the same among any
+            # candidates, its ranks are not.
+            these: Filter = In(Field(("id",), own=True), tuple(page))
+            these = these if where is None else And((where, these))
+            others = self._best(connection, query, MAX_LIMIT, options, these).rows
+            rows |= {_key(row): _unranked(row, query) for row in others if _key(row) not in rows}
+        best = sorted(rows.values(), key=lambda row: (-row.score, row.document_id, row.ordinal))
+        return _Ranked(best_of_each(best, page, options.per_group), found.plan)
+
+    def _best_documents(
+        self, connection: PsycopgConnection, query: Query, documents: int, options: SearchOptions, where: Filter | None
+    ) -> tuple[_Ranked, list[str]]:
+        """Return rows in which so many documents occur, unless fewer match, and the ids of these documents."""
+        assert options.per_group is not None  # noqa: S101 - documents are asked for
         wanted = max(_FEWEST_ROWS, _ROWS_PER_GROUPED_HIT * documents * options.per_group)
         while True:
-            found = self._best(connection, query, min(wanted, MAX_LIMIT), options, where)
-            ids = list(dict.fromkeys(row.document_id for row in found.rows))[options.offset : documents]
-            if len(ids) == options.limit or len(found.rows) < wanted or wanted >= MAX_LIMIT:
-                break
+            wanted = min(wanted, MAX_LIMIT)
+            found = self._best(connection, query, wanted, options, where)
+            ids = list(dict.fromkeys(row.document_id for row in found.rows))[:documents]
+            if len(ids) == documents or len(found.rows) < wanted or wanted == MAX_LIMIT:
+                return found, ids
             wanted *= _ROWS_PER_GROUPED_HIT
-        rows = found.rows
-        if options.per_group > 1 and ids:
-            # The second best chunk of a document may be far behind the best of others.
-            these: Filter = In(Field(("id",), own=True), tuple(ids))
-            these = these if where is None else And((where, these))
-            rows = self._best(connection, query, MAX_LIMIT, options, these).rows
-        return _Ranked(best_of_each(rows, ids, options.per_group), found.plan)
 
     def _best(
         self, connection: PsycopgConnection, query: Query, wanted: int, options: SearchOptions, where: Filter | None
@@ -136,13 +162,20 @@ class RankedSearcher:
         depth = Depth(wanted, min(MAX_LIMIT, max(_FEWEST_CANDIDATES, _CANDIDATES_PER_HIT * wanted)))
         fusion = options.fusion if isinstance(options.fusion, (Bounded, RelativeScore, RRF)) else None
         decision = self._vectors.decide(connection, depth.candidates, options, where)
+        demand = _DEMAND.search(query.text)
+        phrase = demand is not None and not demand[0].endswith("-")
         again = False
         while True:
-            statement = hybrid_statement(self._tables, self._space, decision.access, depth, fusion, where)
+            access = decision.access
+            if phrase:
+                access = replace(access, visits=min(access.visits, _VISITS_FOR_PHRASE))
+            statement = hybrid_statement(
+                self._tables, self._space, access, depth, fusion, where, demanding=demand is not None
+            )
             rows = repository.rank_chunks(connection, statement, query.text, vector)
-            near = rows[0].near if rows else 0
-            if where is None and len(rows) >= wanted:
+            if phrase or (where is None and len(rows) >= wanted):
                 break
+            near = rows[0].near if rows else 0
             following = self._vectors.following(
                 connection, depth.candidates, decision, where, near, options, again=again
             )
@@ -187,3 +220,12 @@ class RankedSearcher:
             least = options.min_score
             hits = [hit for hit in hits if hit.score >= least]
         return Results(hits, found.plan)
+
+
+def _key(row: RankedRow) -> tuple[str, int]:
+    return row.document_id, row.ordinal
+
+
+def _unranked(row: RankedRow, query: Query) -> RankedRow:
+    """Return a row of a hybrid search without its ranks, where these are among other candidates than before."""
+    return row if query.vector is None else row._replace(vector_rank=None, text_rank=None)
