@@ -21,6 +21,7 @@ from rich.table import Table
 
 import vectordb
 from benchmarks import filtering, ranking, searching, writing
+from benchmarks.data import check_wordnet
 from benchmarks.measure import FLOOR, FLOOR_AGAIN, Row
 from vectordb.server import EmbeddedServer
 
@@ -36,6 +37,8 @@ def main() -> None:
     parser.add_argument("--only", choices=["write", "search", "filter", "ranking"], help="run one of them")
     parser.add_argument("--url", help="a database to use; tables bench_… are made and dropped in it")
     arguments = parser.parse_args()
+    if arguments.only not in ("write", "search"):
+        check_wordnet()
     searched = arguments.rows or 100_000
     with _database(arguments.url) as url, vectordb.connect(url) as db:
         db.migrate()

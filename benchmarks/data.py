@@ -37,6 +37,14 @@ class Passages:
     queries: NDArray[np.float32]
 
 
+def check_wordnet() -> None:
+    """End the program with a message where the definitions are not there."""
+    if not _WORDNET.is_file():
+        raise SystemExit(
+            f"this benchmark needs {_WORDNET.name} in {_WORDNET.parent}; --only write and --only search do without"
+        )
+
+
 def wordnet(rows: int, queries: int) -> Passages:
     """Return definitions from WordNet in an order that is always the same; the first call embeds them for minutes."""
     entries = _entries()

@@ -66,7 +66,7 @@ def test_a_healthy_database(db: VectorDB, docs: Collection) -> None:
     assert [finding.subject for finding in found] == [
         "connection", "PostgreSQL", "pgvector", "tables", "collection default", "collection docs", "collection docs",
     ]  # fmt: skip
-    assert found[5].message == "about 2000 chunks, index hnsw, m 8, ef_construction 16"
+    assert found[5].message == "about 2000 chunks, index hnsw, m 8, ef_construction 16, text index bm25"
     assert found[6].message.startswith("no embedder is registered")
     assert all(finding.fix is None for finding in found)
 

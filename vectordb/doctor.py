@@ -347,7 +347,7 @@ def _check_collection(
         *(finding for name in names for finding in check_table(config, facts[name])),
         *check_scans(config, chunks),
     ]
-    yield from findings or [Finding(Level.OK, _subject(config), f"about {chunks.rows} chunks, {_index(config)}")]
+    yield from findings or [Finding(Level.OK, _subject(config), f"about {chunks.rows} chunks, {_indexes(config)}")]
     if config.embedder is None:
         message = "no embedder is registered: it takes vectors, or the embedder that first writes texts to it"
         yield Finding(Level.OK, _subject(config), message)
@@ -373,8 +373,9 @@ def _subject(config: CollectionConfig) -> str:
     return f"collection {config.name}"
 
 
-def _index(config: CollectionConfig) -> str:
-    return "no index" if config.index is None else f"index {config.index.method}, {_shown(config.index.options())}"
+def _indexes(config: CollectionConfig) -> str:
+    vector = "no index" if config.index is None else f"index {config.index.method}, {_shown(config.index.options())}"
+    return f"{vector}, {'no text index' if config.text_index is None else 'text index bm25'}"
 
 
 def _build(config: CollectionConfig, index: VectorIndex) -> str:

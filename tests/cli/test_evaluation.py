@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,8 +67,8 @@ def test_configurations_side_by_side(pets: CommandLine, folder: Path) -> None:
     assert compared.startswith("short against exact, ndcg@10: -0.")
     assert "for 0," in compared
     assert done.err.splitlines() == [
-        "note: 1 judged queries have no text; --json names them",
-        "note: 1 judged documents are not in the collection; --json names them",
+        "note: 1 judged query has no text; --json names them",
+        "note: 1 judged document is not in the collection; --json names them",
     ]
 
 
@@ -92,6 +93,27 @@ def test_winners_and_losers(pets: CommandLine, folder: Path) -> None:
     done = pets("eval", str(folder), "-c", "pets", *chosen)
     assert done.code == 0
     assert [line for line in done.out.splitlines() if line.endswith(tuple(QUERIES.values()))]
+    assert done.out.count("one against exact, ") == 1
+
+
+def test_equals_have_no_table_of_differences(pets_url: str, folder: Path) -> None:
+    chosen = ("--config", "a: exact", "--config", "b: exact", "--compare", "a,b")
+    screen = run_on_terminal("eval", str(folder), "-c", "pets", "--url", pets_url, *chosen)
+    assert screen.code == 0
+    assert "equal for 3 queries" in " ".join(screen.text.split())
+    assert "difference" not in screen.text
+
+
+def test_the_corpus_is_needed_for_loading_alone(pets: CommandLine, folder: Path, tmp_path: Path) -> None:
+    judged = tmp_path / "judged"
+    shutil.copytree(folder, judged)
+    (judged / "corpus.jsonl").unlink()
+    done = pets("eval", str(judged), "-c", "pets", "--config", "exact", "--metric", "mrr", "--json")
+    assert done.json["configurations"][0]["means"] == {"mrr": 1.0}
+    refused = pets("eval", str(judged), "--load", "-c", "others")
+    assert refused.code == 2
+    assert "has none of corpus.jsonl, corpus.jsonl.gz" in refused.error
+    assert "others" not in pets("collection", "list").out
 
 
 def test_alpha_is_tuned(pets: CommandLine, folder: Path) -> None:

@@ -36,6 +36,28 @@ def test_an_empty_database_gets_tables_as_the_options_say(
     }
 
 
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [(["--k1", "0.9", "--b", "0"], {"k1": 0.9, "b": 0.0}), (["--text-index"], {"k1": 1.5, "b": 0.75})],
+)
+def test_the_text_index_is_as_the_options_say(
+    reader: CommandLine,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    kept: dict[str, float],
+) -> None:
+    monkeypatch.setenv("VECTORDB_TEXT_INDEX", "none" if "--text-index" in arguments else "bm25")
+    monkeypatch.setenv("VECTORDB_K1", "1.5")
+    assert reader("migrate", "--url", database_url, "--dimensions", "2", *arguments).code == 0
+    assert reader("collection", "show", "default", "--url", database_url, "--json").json["text_index"] == kept
+
+
+def test_the_text_index_is_left_out(reader: CommandLine, database_url: str) -> None:
+    assert reader("migrate", "--url", database_url, "--dimensions", "2", "--no-text-index").code == 0
+    assert reader("collection", "show", "default", "--url", database_url, "--json").json["text_index"] is None
+
+
 def test_options_that_cannot_be_leave_the_database_empty(reader: CommandLine, database_url: str) -> None:
     done = reader("migrate", "--url", database_url, "--m", "1")
     assert done.code == 2
@@ -85,6 +107,7 @@ def test_an_unknown_revision_is_an_error(cli: CommandLine) -> None:
     ("arguments", "message"),
     [
         (["--m", "x"], "valid integer"),
+        (["--no-text-index", "--k1", "2"], "--k1 does not go with --no-text-index"),
         (["--index", "flat"], "'flat' is not one of"),
         (["--schema", "No Schema"], "try 'no_schema'"),
         (["--url", "postgresql://host/db", "--path", "here"], "not both"),

@@ -111,6 +111,14 @@ def test_a_bad_document_is_named_when_it_is_reached(beir: Path) -> None:
         next(documents)
 
 
+def test_a_missing_corpus_is_named_when_it_is_needed(beir: Path) -> None:
+    (beir / "corpus.jsonl").unlink()
+    dataset = load_dataset(beir)
+    assert dataset.answerable == ["q1"]
+    with pytest.raises(InvalidInput, match=r"none of corpus.jsonl, corpus.jsonl.gz; it holds .*queries.jsonl"):
+        iter(dataset.documents)
+
+
 def test_a_damaged_file_is_named(beir: Path) -> None:
     (beir / "queries.jsonl").unlink()
     (beir / "queries.jsonl.gz").write_bytes(gzip.compress(lines(QUERIES).encode())[:-9])

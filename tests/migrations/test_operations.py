@@ -19,7 +19,7 @@ REVISION = '''"""A collection for the articles."""
 
 from alembic import op
 
-from vectordb import HNSW, IVFFlat, Metric, Storage
+from vectordb import BM25, HNSW, IVFFlat, Metric, Storage
 from vectordb.metrics import VectorSpace
 from vectordb.registry import CollectionConfig
 
@@ -35,7 +35,7 @@ def upgrade() -> None:
     op.add_fields("articles", {{"year": int, "seen": "datetime", "lang": str}})
     op.drop_fields("articles", ["lang"])
     op.drop_text_index("articles")
-    op.create_text_index("articles", k1=0.9, b=0.4)
+    op.create_text_index("articles", BM25(k1=0.9, b=0.4))
 
 
 def downgrade() -> None:
@@ -100,7 +100,9 @@ def test_operations_run_in_a_revision_after_ours(database_url: str, beside: Conf
     assert objects(database_url) == before
 
 
-def test_operations_run_in_the_environment_of_an_application(database_url: str, tmp_path: Path) -> None:
+@pytest.fixture
+def application(database_url: str, tmp_path: Path) -> Config:
+    """Alembic over the revisions of an application, in a database with our tables."""
     upgrade(database_url, dimensions="5")
     (tmp_path / "versions").mkdir()
     (tmp_path / "env.py").write_text(ENVIRONMENT)
@@ -111,7 +113,11 @@ def test_operations_run_in_the_environment_of_an_application(database_url: str, 
     config.set_main_option(
         "sqlalchemy.url", database_url.replace("postgresql:", "postgresql+psycopg:").replace("%", "%%")
     )
-    command.upgrade(config, "head")
+    return config
+
+
+def test_operations_run_in_the_environment_of_an_application(database_url: str, application: Config) -> None:
+    command.upgrade(application, "head")
     with vectordb.connect(database_url) as db:
         articles = db.collection("articles")
         assert [index.name for index in articles.indexes()] == ["articles_chunks_embedding_hnsw_idx"]
@@ -120,9 +126,16 @@ def test_operations_run_in_the_environment_of_an_application(database_url: str, 
             (2020, "2020-05-06")
         ]
         assert [hit.document_id for hit in articles.search(np.ones(6))] == ["a"]
-        command.downgrade(config, "base")
+        command.downgrade(application, "base")
         with pytest.raises(errors.CollectionNotFound):
             db.collection("articles")
+
+
+def test_operations_cannot_be_written_out(database_url: str, application: Config) -> None:
+    before = objects(database_url)
+    with pytest.raises(errors.ConfigurationError, match="cannot be written out with --sql"):
+        command.upgrade(application, "head", sql=True)
+    assert objects(database_url) == before
 
 
 def test_an_operation_that_fails_takes_the_revision_back(database_url: str, beside: Config, tmp_path: Path) -> None:

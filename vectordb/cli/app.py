@@ -23,7 +23,7 @@ app.add_typer(evaluation.app)
 app.add_typer(doctor.app)
 app.add_typer(collections.app, name="collection", help="Create, list, show and drop collections.")
 app.add_typer(fields.app, name="field", help="Declare keys of the metadata: a type, a column and an index.")
-app.add_typer(indexes.app, name="index", help="Build, drop and list the indexes over embeddings.")
+app.add_typer(indexes.app, name="index", help="Build, drop and list the indexes over embeddings and texts.")
 app.add_typer(server.app, name="server", help="Start and stop the embedded PostgreSQL.")
 
 

@@ -32,9 +32,7 @@ def create(
     lists: options.Lists = None,
     field: options.Fields = None,
     text_config: options.TextConfig = None,
-    text_index: Annotated[
-        bool, typer.Option("--text-index/--no-text-index", help="Keep an index for text search by BM25.")
-    ] = True,
+    text_index: options.TextIndex = None,
     k1: options.K1 = None,
     b: options.B = None,
     chunk_size: Annotated[

@@ -43,7 +43,7 @@ def evaluate(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            help="With corpus.jsonl, queries.jsonl and qrels/test.tsv or qrels.tsv; may be compressed (.gz)."
+            help="With queries.jsonl, qrels/test.tsv or qrels.tsv, and only for --load corpus.jsonl; or each as .gz."
         ),
     ] = None,
     load: Annotated[
@@ -119,7 +119,7 @@ def evaluate(
         extras = {"comparison": compared, "tuning": tuned, "recall": found}
         print_json(report.to_dict() | {name: value.to_dict() for name, value in extras.items() if value is not None})
         return
-    _print_report(report)
+    _print_report(report, pair)
     if compared is not None:
         _print_comparison(compared)
     if tuned is not None:
@@ -161,9 +161,10 @@ def _dataset(
 
 
 def _loaded(db: VectorDB, name: str, dataset: Dataset) -> Collection:
+    documents = iter(dataset.documents)  # says that there is no corpus before a collection is created for it
     docs = db.get_or_create_collection(name)
     with embedding_bar() as report:
-        result = docs.upsert(iter(dataset.documents), on_progress=report)
+        result = docs.upsert(documents, on_progress=report)
     print_note(", ".join(f"{what} {number}" for what, number in result.to_dict().items()))
     return docs
 
@@ -199,18 +200,19 @@ def _counting(what: str) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, known: bars.update(task, completed=done, total=known)
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: Report, told_below: tuple[str, str] | None) -> None:
     headings, *rows = report.rows()
     print_table(headings, rows)
     for comparison in report.comparisons():
-        print_line(_in_words(comparison))
-    left_out = {
-        "judged queries have no text": len(report.unknown_queries),
-        "judged documents are not in the collection": len(report.unknown_documents),
-    }
-    for what, number in left_out.items():
-        if number:
-            print_note(f"note: {number} {what}; --json names them")
+        if (comparison.baseline, comparison.name) != told_below:
+            print_line(_in_words(comparison))
+    queries, documents = len(report.unknown_queries), len(report.unknown_documents)
+    if queries:
+        what = "judged query has" if queries == 1 else "judged queries have"
+        print_note(f"note: {queries} {what} no text; --json names them")
+    if documents:
+        what = "judged document is" if documents == 1 else "judged documents are"
+        print_note(f"note: {documents} {what} not in the collection; --json names them")
 
 
 def _in_words(comparison: Comparison) -> str:
@@ -227,6 +229,8 @@ def _print_comparison(comparison: Comparison) -> None:
     print_line(_in_words(comparison))
     won = [each for each in comparison.largest if each.difference > 0][:_SHOWN]
     lost = [each for each in comparison.largest if each.difference < 0][:_SHOWN]
+    if not (won or lost):
+        return
     print_table(
         ("difference", comparison.baseline, comparison.name, "query", "text"),
         [

@@ -36,6 +36,9 @@ def migrate(
     ef_construction: options.EfConstruction = None,
     lists: options.Lists = None,
     text_config: options.TextConfig = None,
+    text_index: options.TextIndex = None,
+    k1: options.K1 = None,
+    b: options.B = None,
     field: options.Fields = None,
     url: options.Url = None,
     path: options.DataPath = None,
@@ -46,6 +49,7 @@ def migrate(
     The options from --model to --field say what the default collection is like, and count
     only when it is created. Other commands find another --schema by $VECTORDB_SCHEMA.
     """
+    kept = options.text_index(wanted=text_index, k1=k1, b=b)
     collection = given(
         model=model,
         dimensions=dimensions,
@@ -56,6 +60,9 @@ def migrate(
         ef_construction=ef_construction,
         lists=lists,
         text_config=text_config,
+        text_index=None if text_index is None else ("bm25" if kept else "none"),
+        k1=k1,
+        b=b,
         fields=",".join(f"{name}:{kind}" for name, kind in (declared_fields(field) or {}).items()) or None,
     )
     with _open({**collection, **given(schema=schema)}, url, path) as (database, chosen):

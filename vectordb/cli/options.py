@@ -68,6 +68,9 @@ Lists = Annotated[int | None, typer.Option("--lists", help="IVFFlat: clusters. D
 TextConfig = Annotated[
     str | None, typer.Option("--text-config", help="Text search configuration of PostgreSQL. Default: english.")
 ]
+TextIndex = Annotated[
+    bool | None, typer.Option("--text-index/--no-text-index", help="Keep an index for text search by BM25, or none.")
+]
 K1 = Annotated[float | None, typer.Option("--k1", help="BM25: how much repeated words count more. Default: 1.2.")]
 B = Annotated[float | None, typer.Option("--b", help="BM25: how much long texts are held against them. Default: 0.75.")]
 
@@ -112,14 +115,19 @@ def vector_index(method: IndexMethod | None, **parameters: int | None) -> Vector
     return HNSW(**chosen) if method is IndexMethod.HNSW else IVFFlat(**chosen)
 
 
-def text_index(*, wanted: bool, k1: float | None, b: float | None) -> BM25 | None:
+def text_index(*, wanted: bool | None, k1: float | None, b: float | None) -> BM25 | None:
     """Return the text index that the options describe.
+
+    Args:
+        wanted: None is True.
+        k1: See `BM25`.
+        b: See `BM25`.
 
     Raises:
         ConfigurationError: Parameters without an index, or out of range.
     """
     chosen = given(k1=k1, b=b)
-    if wanted:
+    if wanted is not False:
         return BM25(**chosen)
     for name in chosen:
         raise ConfigurationError(f"--{name} does not go with --no-text-index")

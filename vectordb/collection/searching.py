@@ -187,7 +187,7 @@ class Searching(Reading):
         Round trips: By vector, as one `search` for all queries together; as one for each by text or hybrid, and with
         `offset`, `group_by`, `diversity` or `limit=None`.
         """
-        given = _as_list(queries)
+        given = _as_list(queries, "search_many")
         places: dict[Mode, list[int]] = {}
         for place, query in enumerate(given):
             chosen = self._mode(mode, query, simple=diversity is None and limit is not None)
@@ -242,7 +242,7 @@ class Searching(Reading):
         Round trips: As two calls of `search_many`.
         """
         check_whole("k", k, 1, MAX_LIMIT)
-        encoded = self._encode_many(_as_list(queries))
+        encoded = self._encode_many(_as_list(queries, "recall"))
         matrix = vectors.decode(encoded, self._config.space) if encoded else np.empty((0, self.dimensions), np.float32)
         return measure_recall(self.search_many, matrix, k, where=where, ef_search=ef_search, strategy=strategy)
 
@@ -360,9 +360,9 @@ def _reranking(rerank: Reranker | None, depth: int | None) -> Reranking | None:
     return Reranking(rerank, depth)
 
 
-def _as_list(queries: Any) -> list[Any]:
+def _as_list(queries: Any, name: str) -> list[Any]:
     if isinstance(queries, (str, bytes, Mapping)) or not isinstance(queries, Iterable):
-        raise InvalidInput("search_many takes several queries, a list of texts or vectors; for one there is search")
+        raise InvalidInput(f"{name} takes several queries, a list of texts or vectors; for one there is search")
     return list(queries)
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from vectordb.documents import Document
 from vectordb.errors import InvalidInput
-from vectordb.evaluation.files import Corpus, read_judgements, read_queries
+from vectordb.evaluation.files import Corpus, find_file, read_judgements, read_queries
 from vectordb.evaluation.tables import HasTransactions, read_table
 
 _TEST = "test"
@@ -84,7 +84,7 @@ class Dataset:
 
 
 def load_dataset(folder: str | Path, *, split: str = _TEST) -> Dataset:
-    """Open a folder with a corpus, queries and judgements.
+    """Open a folder with queries and judgements, and a corpus where it is needed.
 
     Two layouts are known, each file plain or with `.gz`. That of BEIR: `corpus.jsonl` (`_id`, `title`, `text`),
     `queries.jsonl` (`_id`, `text`) and `qrels/<split>.tsv` with the heading `query-id corpus-id score`. And a flat one:
@@ -93,7 +93,7 @@ def load_dataset(folder: str | Path, *, split: str = _TEST) -> Dataset:
     `train_queries.jsonl`.
 
     The content of a document is its title and its text with a blank between, as BEIR's models read it; other keys
-    become metadata. The corpus is read while it is used.
+    become metadata. The corpus is read while it is used; until then its file may be missing.
 
     Args:
         folder: With the files.
@@ -108,22 +108,9 @@ def load_dataset(folder: str | Path, *, split: str = _TEST) -> Dataset:
     if not split.replace("-", "").replace("_", "").isalnum():
         raise InvalidInput(f"a split is a name such as test, dev or train, not {split!r:.40}")
     prefix = "" if split == _TEST else f"{split}_"
-    judgements = _find(place, f"qrels/{split}.tsv", f"{split}_qrels.tsv", f"{prefix}qrels.tsv")
-    queries = _find(place, f"{split}_queries.jsonl", "queries.jsonl")
-    corpus = Corpus(_find(place, "corpus.jsonl"))
-    return Dataset(read_queries(queries), read_judgements(judgements), corpus, place.resolve().name)
-
-
-def _find(folder: Path, *names: str) -> Path:
-    """Return the first of these files that is there, plain or with `.gz`."""
-    wanted = [name + suffix for name in dict.fromkeys(names) for suffix in ("", ".gz")]
-    for name in wanted:
-        if (folder / name).is_file():
-            return folder / name
-    there = sorted(str(file.relative_to(folder)) for file in (*folder.glob("*.*"), *folder.glob("qrels/*.*")))[:10]
-    raise InvalidInput(
-        f"{folder} has none of {', '.join(wanted)}; it holds {', '.join(there) or 'no files'}", path=str(folder)
-    )
+    judgements = find_file(place, f"qrels/{split}.tsv", f"{split}_qrels.tsv", f"{prefix}qrels.tsv")
+    queries = find_file(place, f"{split}_queries.jsonl", "queries.jsonl")
+    return Dataset(read_queries(queries), read_judgements(judgements), Corpus(place), place.resolve().name)
 
 
 def _whole(grade: object, query: str, document: str) -> int:

@@ -20,30 +20,38 @@ _HEADINGS = (("query-id", "corpus-id", "score"), ("query_id", "doc_id", "grade")
 
 
 class Corpus:
-    """The documents of a corpus file; each iteration reads it from the beginning.
+    """The documents of `corpus.jsonl`; each iteration looks for the file and reads it from the beginning.
 
     Args:
-        path: Of JSON Lines.
+        folder: With the file, plain or with `.gz`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def __iter__(self) -> Iterator[Document]:
-        """Yield the documents.
+        """Return the documents one by one; a missing file is an error at once, a bad line when it is reached.
 
         Raises:
-            InvalidInput: The file cannot be read, or a line is no document.
+            InvalidInput: There is no such file, it cannot be read, or a line is no document.
         """
-        for number, entry in _objects(self._path):
-            id = _id(entry, self._path, number)
-            title, text = (_text(entry, key, self._path, number) for key in ("title", "text"))
-            yield Document(
-                f"{title} {text}".strip(),
-                id,
-                title=title if title and len(title.encode(errors="replace")) <= MAX_TITLE_BYTES else None,
-                metadata=_metadata(entry),
-            )
+        return _documents(find_file(self._folder, "corpus.jsonl"))
+
+
+def find_file(folder: Path, *names: str) -> Path:
+    """Return the first of these files that is there, plain or with `.gz`.
+
+    Raises:
+        InvalidInput: None is; the message names what is there.
+    """
+    wanted = [name + suffix for name in dict.fromkeys(names) for suffix in ("", ".gz")]
+    for name in wanted:
+        if (folder / name).is_file():
+            return folder / name
+    there = sorted(str(file.relative_to(folder)) for file in (*folder.glob("*.*"), *folder.glob("qrels/*.*")))[:10]
+    raise InvalidInput(
+        f"{folder} has none of {', '.join(wanted)}; it holds {', '.join(there) or 'no files'}", path=str(folder)
+    )
 
 
 def read_queries(path: Path) -> dict[str, str]:
@@ -88,6 +96,18 @@ def read_judgements(path: Path) -> dict[str, dict[str, int]]:
         if judgements.setdefault(query, {}).setdefault(document, grade) != grade:
             _refuse(path, number, f"document {document!r:.60} was judged otherwise for query {query!r:.60} before")
     return judgements
+
+
+def _documents(path: Path) -> Iterator[Document]:
+    for number, entry in _objects(path):
+        id = _id(entry, path, number)
+        title, text = (_text(entry, key, path, number) for key in ("title", "text"))
+        yield Document(
+            f"{title} {text}".strip(),
+            id,
+            title=title if title and len(title.encode(errors="replace")) <= MAX_TITLE_BYTES else None,
+            metadata=_metadata(entry),
+        )
 
 
 def _columns(heading: list[str], path: Path, number: int) -> tuple[int, int, int]:

@@ -14,10 +14,11 @@ from alembic.operations import MigrateOperation, Operations
 from sqlalchemy import Connection
 
 from vectordb import registry, schema
+from vectordb.errors import ConfigurationError
 from vectordb.fields import FieldLike
 from vectordb.indexes import BM25, VectorIndex
 from vectordb.migration.options import MigrationOptions
-from vectordb.registry import CollectionConfig
+from vectordb.registry import DEFAULT_TEXT_INDEX, CollectionConfig
 from vectordb.settings import Settings
 
 
@@ -146,11 +147,10 @@ class CreateTextIndex(_Operation):
         self.index = index
 
     @classmethod
-    def create_text_index(
-        cls, operations: Operations, collection: str, *, k1: float = BM25().k1, b: float = BM25().b
-    ) -> None:
-        """Build it, with the parameters of `BM25`, over the collection's text search configuration."""
-        operations.invoke(cls(collection, BM25(k1, b)))
+    def create_text_index(cls, operations: Operations, collection: str, index: BM25 | None = None) -> None:
+        """Build it over the collection's text search configuration; `index` is `BM25()` unless given."""
+        # Alembic writes this signature out as source text, in which a default can be no object.
+        operations.invoke(cls(collection, index or DEFAULT_TEXT_INDEX))
 
     def run(self, connection: Connection, schema_name: str) -> None:
         """Build it."""
@@ -185,6 +185,10 @@ class DropTextIndex(_Operation):
 @Operations.implementation_for(CreateTextIndex)
 @Operations.implementation_for(DropTextIndex)
 def _run(operations: Operations, operation: _Operation) -> None:
+    if operations.get_context().as_sql:
+        raise ConfigurationError(
+            "the operations on collections look at the database, so they cannot be written out with --sql"
+        )
     operation.run(operations.get_bind(), migration_options(operations).schema)
 
 
