@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from vectordb import Collection, VectorDB
+from vectordb import Collection, Results, VectorDB
 
 PARAGRAPHS = ["Cats purr when content.", "Dogs bark at strangers.", "Birds sing at dawn.", "Fish swim in silence."]
 
@@ -22,6 +22,12 @@ def rows(db: VectorDB, statement: str, **parameters: Any) -> list[tuple[Any, ...
     """Run SQL beside the library and return its rows."""
     with db.engine.begin() as connection:
         return [tuple(row) for row in connection.execute(sa.text(statement), parameters)]
+
+
+def mode_of(results: Results) -> str:
+    """Return what a search went by."""
+    assert results.plan is not None
+    return results.plan.mode
 
 
 def chunk_rows(db: VectorDB, docs: Collection, id: str) -> dict[int, tuple[Any, ...]]:

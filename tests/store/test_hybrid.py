@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.store.conftest import NewCollection
-from tests.store.support import rows, text_of
+from tests.store.support import mode_of, rows, text_of
 from tests.store.test_search_exact import as_stored, distances, scores
 from tests.support import HashedEmbedder, hashed_words
 from tests.text_oracle import Key, Oracle, keys, lexemes
@@ -304,25 +304,25 @@ def test_what_does_not_go_together(cosine: Library, new_collection: NewCollectio
     ):
         with pytest.raises(InvalidInput):
             docs.search("w0", **options)
-    assert docs.search(vector).plan.mode == "vector"  # type: ignore[union-attr] # there is one
-    assert docs.search("w0", like="1").plan.mode == "vector"  # type: ignore[union-attr]
-    assert docs.search("w0", diversity=0.5).plan.mode == "vector"  # type: ignore[union-attr]
-    assert docs.search("w0", limit=None, min_score=0.5).plan.mode == "vector"  # type: ignore[union-attr]
+    assert mode_of(docs.search(vector)) == "vector"  # there is one
+    assert mode_of(docs.search("w0", like="1")) == "vector"
+    assert mode_of(docs.search("w0", diversity=0.5)) == "vector"
+    assert mode_of(docs.search("w0", limit=None, min_score=0.5)) == "vector"
 
 
 def test_without_a_text_index(new_collection: NewCollection) -> None:
     docs = new_collection(embedder=HashedEmbedder(), text_index=None)
     docs.upsert(["cats purr", "dogs bark"])
-    assert docs.search("cats").plan.mode == "vector"  # type: ignore[union-attr]
+    assert mode_of(docs.search("cats")) == "vector"
     for mode in ("text", "hybrid"):
         with pytest.raises(ConfigurationError, match="has no text index"):
             docs.search("cats", mode=mode)
         with pytest.raises(ConfigurationError, match="has no text index"):
             docs.search_many(["cats"], mode=mode)
     docs.create_text_index()
-    assert docs.search("cats").plan.mode == "hybrid"  # type: ignore[union-attr]
+    assert mode_of(docs.search("cats")) == "hybrid"
     docs.drop_text_index()
-    assert docs.search("cats").plan.mode == "vector"  # type: ignore[union-attr]
+    assert mode_of(docs.search("cats")) == "vector"
 
 
 def test_without_an_embedder(new_collection: NewCollection) -> None:

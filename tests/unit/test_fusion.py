@@ -101,7 +101,7 @@ def test_names() -> None:
     assert check_fusion("relative_score") == RelativeScore()
     assert check_fusion(RRF(k=1)) == RRF(k=1)
     assert RRF(weights=[1, 2]) == RRF(weights=(1, 2))  # type: ignore[arg-type] # as JSON has it
-    assert len({RRF(weights=[1, 2]), RRF(weights=(1, 2))}) == 1  # type: ignore[arg-type]
+    assert len({RRF(weights=[1, 2]), RRF(weights=(1, 2))}) == 1  # type: ignore[arg-type] # lists will do
 
 
 @pytest.mark.parametrize("fusion", ["", "linear", 5, None, RRF, Bounded, [0.5, 0.5]], ids=repr)

@@ -105,9 +105,8 @@ def read_reranker(text: str | None, collection: Collection) -> Reranker | None:
 
     kind, _, model = text.partition(":")
     if kind == "maxsim":
-        # What else an embedder may be, MaxSim refuses by itself.
         embedder: object = model or collection.embedder
-        return rerankers.MaxSim(embedder)  # type: ignore[arg-type]
+        return rerankers.MaxSim(embedder)  # type: ignore[arg-type] # it refuses other embedders by itself
     if kind == "bi-encoder":
         return rerankers.BiEncoderReranker(model or collection.embedder)
     name = model if kind == "cross-encoder" else text
