@@ -118,6 +118,7 @@ class RRF:
         return scores
 
 
+DEFAULT_FUSION = Bounded()
 NamedFusion = Bounded | RelativeScore | RRF
 Fusion = NamedFusion | Callable[[Candidates], ArrayLike]
 

@@ -72,8 +72,13 @@ def collection_tables(
         iso_timestamp=iso_timestamp_function(schema),
         fields=MappingProxyType(dict(fields or {})),
         functions=f"{quote(schema)}.",
-        text_plan=quote(schema, f"{chunks}_text_plan") if text_index else None,
+        text_plan=text_plan_name(schema, chunks) if text_index else None,
     )
+
+
+def text_plan_name(schema: str, table: str) -> str:
+    """Return the quoted name of the function that plans a search of a table by text."""
+    return quote(schema, f"{table}_text_plan")
 
 
 def quote(*parts: str) -> str:

@@ -9,7 +9,7 @@ The functions that all text indexes share come with revision 0003.
 from __future__ import annotations
 
 from vectordb.indexes import BM25
-from vectordb.tables import quote
+from vectordb.tables import quote, text_plan_name
 
 # So many changed texts wait before a writer adds them to the counts; every search reads those that wait.
 _WAITING = 128
@@ -210,11 +210,6 @@ def drop_text_index(schema: str, table: str) -> list[str]:
             "DROP TABLE IF EXISTS {lexemes}, {changes}",
         )
     ]
-
-
-def text_plan_name(schema: str, table: str) -> str:
-    """Return the quoted name of the function that plans a search by text."""
-    return quote(schema, f"{table}_text_plan")
 
 
 def _names(schema: str, table: str) -> dict[str, str]:

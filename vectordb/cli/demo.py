@@ -12,7 +12,7 @@ import typer
 from vectordb.cli import options
 from vectordb.cli.database import open_database
 from vectordb.cli.output import one_line, print_json, print_line, print_note, printable
-from vectordb.cli.progress import embedding_bar, waiting
+from vectordb.cli.progress import counting_bar, waiting
 from vectordb.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def demo(url: options.Url = None, path: options.DataPath = None, as_json: option
 
     with open_database(url, path) as db:
         reference = demo.open_reference(db)
-        with embedding_bar() as report:
+        with counting_bar("Embedding") as report:
             indexed = demo.index_reference(reference, report)
         if not as_json:
             _print_indexed(indexed, demo.COLLECTION)

@@ -13,7 +13,7 @@ from vectordb.cli.database import confirm, is_interactive, open_collection
 from vectordb.cli.inputs import InputFormat, read_documents, read_object
 from vectordb.cli.options import parse_where
 from vectordb.cli.output import one_line, print_json, print_line, print_table, printable, to_json
-from vectordb.cli.progress import embedding_bar
+from vectordb.cli.progress import counting_bar
 from vectordb.errors import DocumentNotFound, InvalidInput
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def upsert(
     with (
         open_collection(url, path, collection) as chosen,
         read_documents(texts, file, file_format) as found,
-        embedding_bar() as report,
+        counting_bar("Embedding") as report,
     ):
         result = chosen.upsert(found, on_progress=report)
     if as_json:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +14,7 @@ from vectordb.cli.configurations import SYNTAX, read_configuration
 from vectordb.cli.database import open_database
 from vectordb.cli.options import parse_where
 from vectordb.cli.output import print_fields, print_json, print_line, print_note, print_table
-from vectordb.cli.progress import embedding_bar
+from vectordb.cli.progress import counting_bar
 from vectordb.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -108,7 +105,7 @@ def evaluate(
         docs = _loaded(db, collection, dataset) if load else db.collection(collection)
         chosen = _configurations(docs, config, condition)
         _check_pair(pair, chosen)
-        with _counting("Searching") as progress:
+        with counting_bar("Searching") as progress:
             report = evaluation.evaluate(docs, dataset, chosen, metrics=metrics, on_progress=progress)
         tuned = _tuned(docs, dataset, metrics[0], condition) if tune else None
         found = docs.recall(report.queries.values(), where=condition) if recall else None
@@ -163,7 +160,7 @@ def _dataset(
 def _loaded(db: VectorDB, name: str, dataset: Dataset) -> Collection:
     documents = iter(dataset.documents)  # says that there is no corpus before a collection is created for it
     docs = db.get_or_create_collection(name)
-    with embedding_bar() as report:
+    with counting_bar("Embedding") as report:
         result = docs.upsert(documents, on_progress=report)
     print_note(", ".join(f"{what} {number}" for what, number in result.to_dict().items()))
     return docs
@@ -180,24 +177,9 @@ def _configurations(docs: Collection, texts: list[str] | None, where: Filter | N
 def _tuned(docs: Collection, dataset: Dataset, metric: str, where: Filter | None) -> Tuning:
     from vectordb.evaluation import tune_alpha
 
-    with _counting("Tuning") as progress:
+    with counting_bar("Tuning") as progress:
         folds = min(_FOLDS, max(2, len(dataset.answerable)))
         return tune_alpha(docs, dataset, metric=metric, folds=folds, where=where, on_progress=progress)
-
-
-@contextmanager
-def _counting(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a bar on a terminal; yields what takes `on_progress`."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(what, total=None)
-        yield lambda done, known: bars.update(task, completed=done, total=known)
 
 
 def _print_report(report: Report, told_below: tuple[str, str] | None) -> None:

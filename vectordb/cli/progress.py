@@ -57,13 +57,13 @@ def waiting(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def embedding_bar() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for embedding; yields what takes `on_progress` of an upsert."""
+def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal; yields what takes `on_progress` of an upsert or an evaluation."""
     if not sys.stderr.isatty():
         yield lambda done, known: None
         return
     with _bars() as bars:
-        task = bars.add_task("Embedding", total=None)
+        task = bars.add_task(what, total=None)
         yield lambda done, known: bars.update(task, completed=done, total=known)
 
 

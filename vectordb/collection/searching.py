@@ -17,7 +17,7 @@ from vectordb.collection.reranking import Reranking
 from vectordb.documents import Results
 from vectordb.errors import ConfigurationError, DocumentNotFound, InvalidInput
 from vectordb.filters import And, Field, Filter, In, Not
-from vectordb.fusion import Bounded, Fusion, RelativeScore, check_fusion
+from vectordb.fusion import DEFAULT_FUSION, Fusion, RelativeScore, check_fusion
 from vectordb.metrics import Metric
 from vectordb.rerankers import Reranker
 from vectordb.search.highlights import to_html
@@ -25,8 +25,6 @@ from vectordb.search.options import MAX_LIMIT, Mode, SearchOptions, check_mode, 
 from vectordb.search.planning import check_strategy
 from vectordb.searching import Query
 from vectordb.validation import check_text
-
-_DEFAULT_FUSION = Bounded()
 
 
 class Searching(Reading):
@@ -299,7 +297,7 @@ class Searching(Reading):
             return check_fusion(fusion)
         if mode is Mode.HYBRID and self.metric is Metric.INNER_PRODUCT and not self.embedder.identity.normalized:
             return RelativeScore()
-        return _DEFAULT_FUSION
+        return DEFAULT_FUSION
 
     def _highlighted(self, queries: list[str], found: list[Results]) -> list[Results]:
         """Return the same hits with their passages as HTML."""

@@ -8,13 +8,12 @@ from enum import StrEnum
 from numbers import Integral, Real
 
 from vectordb.errors import InvalidInput
-from vectordb.fusion import Bounded, Fusion
+from vectordb.fusion import DEFAULT_FUSION, Fusion
 from vectordb.search.planning import MAX_EF_SEARCH, Strategy
 
 MAX_LIMIT = 100_000
 # Every choice is compared with four candidates for each hit, so that time grows with the square of the limit.
 MAX_VARIED = 1_000
-_DEFAULT_FUSION = Bounded()
 
 
 class Mode(StrEnum):
@@ -53,7 +52,7 @@ class SearchOptions:
     per_group: int | None = None
     diversity: float | None = None
     mode: Mode = Mode.VECTOR
-    fusion: Fusion = _DEFAULT_FUSION
+    fusion: Fusion = DEFAULT_FUSION
 
     def __post_init__(self) -> None:
         if self.mode is not Mode.VECTOR and self.diversity is not None:
