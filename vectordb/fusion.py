@@ -118,7 +118,6 @@ class RRF:
         return scores
 
 
-DEFAULT_FUSION = Bounded()
 NamedFusion = Bounded | RelativeScore | RRF
 Fusion = NamedFusion | Callable[[Candidates], ArrayLike]
 
@@ -177,3 +176,6 @@ def _check_share(name: str, value: object) -> None:
 
 def _is_finite(value: object) -> bool:
     return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+
+
+DEFAULT_FUSION = Bounded()
