@@ -1,4 +1,4 @@
-"""The planner of one collection: what a filter leaves over, what this table costs, and so which way to search.
+"""The planner of one table: what a filter leaves over, what this table costs, and so which way to search.
 
 What it learns is kept for a while, so that a filter that is used again costs nothing to plan.
 """
@@ -23,7 +23,7 @@ from vectordb.search.hints import hint, unindexed
 from vectordb.search.planning import EXACT, Access, Costs, Decision, Estimate, Strategy, decide, decide_again
 from vectordb.search.statements import Shape, Statement, search_statement
 from vectordb.search.where import where_clause
-from vectordb.tables import Tables
+from vectordb.tables import SearchedTable
 
 # Pages of 8 kB in which an exact search takes less time than finding out whether it does.
 _SMALL = 128
@@ -41,7 +41,7 @@ _SELECTIVE = 0.2
 
 
 class Memory:
-    """What is known of a collection's table for a while; shared by all handles on it, and between threads.
+    """What is known of a table for a while; shared by all handles on it, and between threads.
 
     Attributes:
         slow: Hints on filters that no index served, and how often each was given.
@@ -69,15 +69,15 @@ class Memory:
 
 
 class Planner:
-    """Chooses how to run filtered searches over the chunks of one collection; safe to share between threads.
+    """Chooses how to run filtered searches over one table; safe to share between threads.
 
     Args:
-        tables: Of the collection.
+        tables: To be searched.
         space: Of its embeddings.
-        memory: Of what is known of the collection.
+        memory: Of what is known of the table.
     """
 
-    def __init__(self, tables: Tables, space: VectorSpace, memory: Memory) -> None:
+    def __init__(self, tables: SearchedTable, space: VectorSpace, memory: Memory) -> None:
         self._tables = tables
         self._space = space
         self._memory = memory
@@ -190,7 +190,7 @@ class Planner:
         """Return costs by the clock, within twice and half of the typical ones, as the machine may be busy."""
         nothing = Statement("SELECT 1 WHERE %(query)b::bytea IS NOT NULL")
         compared = repository.sample_statement(self._tables, size)
-        access = Access(Strategy.PLAIN, "hnsw", _MEASURED_CANDIDATES, explicit=True, filtered=True)
+        access = Access(Strategy.PLAIN, "hnsw", _MEASURED_CANDIDATES, explicit=True, filtered=True, keep=True)
         walk = search_statement(self._tables, access, Shape(_MEASURED_CANDIDATES), None)
         queries = repository.sample_vectors(connection, self._tables, size)
         if not queries:
@@ -205,14 +205,14 @@ class Planner:
         )
 
 
-def _hints(where: Filter, estimate: Estimate, tables: Tables) -> tuple[str, ...]:
+def _hints(where: Filter, estimate: Estimate, tables: SearchedTable) -> tuple[str, ...]:
     """Return what would make a filter quicker, if it leaves over so little that an index could."""
     if estimate.indexed or estimate.rows < _LARGE or estimate.matches > _SELECTIVE * estimate.rows:
         return ()
     return tuple(hint(field, kind) for field, kind in unindexed(where, tables.fields).items())
 
 
-def _is_simple(where: Filter, tables: Tables) -> bool:
+def _is_simple(where: Filter, tables: SearchedTable) -> bool:
     """Whether PostgreSQL's statistics tell how many rows match: conditions on one column that has a type."""
     parts = where.parts if isinstance(where, And) else (where,)
     fields = {part.field if isinstance(part, Condition) else None for part in parts}

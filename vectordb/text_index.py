@@ -45,11 +45,11 @@ BEGIN
     ELSIF TG_LEVEL = 'ROW' THEN
         IF TG_OP <> 'INSERT' THEN
             INSERT INTO {changes} (sign, length, content)
-            SELECT -1, {schema}.text_length(OLD.{column}), OLD.{column} WHERE OLD.{column} <> '';
+            SELECT -1, {functions}.text_length(OLD.{column}), OLD.{column} WHERE OLD.{column} <> '';
         END IF;
         IF TG_OP <> 'DELETE' THEN
             INSERT INTO {changes} (sign, length, content)
-            SELECT 1, {schema}.text_length(NEW.{column}), NEW.{column} WHERE NEW.{column} <> '';
+            SELECT 1, {functions}.text_length(NEW.{column}), NEW.{column} WHERE NEW.{column} <> '';
         END IF;
     ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
         -- Under a snapshot older than another writer's counts, adding to them would fail; and serializable writers that
@@ -88,8 +88,8 @@ _FILL = (
 INSERT INTO {lexemes} (lexeme, texts, occurrences)
 SELECT lexeme, count(*), sum(cardinality(positions)) FROM {table} CROSS JOIN unnest({column}) GROUP BY lexeme
 UNION ALL
-SELECT '', count(*), coalesce(sum({schema}.text_length({column})), 0) FROM {table} WHERE {column} <> ''""",
-    "CREATE INDEX {index_name} ON {table} USING gin ({schema}.lexeme_tiers({column}))",
+SELECT '', count(*), coalesce(sum({functions}.text_length({column})), 0) FROM {table} WHERE {column} <> ''""",
+    "CREATE INDEX {index_name} ON {table} USING gin ({functions}.lexeme_tiers({column}))",
     "ANALYZE {lexemes}",
 )
 
@@ -112,7 +112,7 @@ BEGIN
     k1 := {k1};
     b := {b};
     SELECT q.lexemes, q.frequencies, q.required, q.needed INTO asked, frequencies, required, needed
-    FROM {schema}.text_query(config, query) AS q;
+    FROM {functions}.text_query(config, query) AS q;
     SELECT known.texts + coalesce(changed.texts, 0),
         (known.occurrences + coalesce(changed.length, 0)) / nullif(known.texts + coalesce(changed.texts, 0), 0)::float8
         INTO total, average
@@ -147,11 +147,11 @@ BEGIN
     IF numnode(needed) > 0 OR (SELECT sum(texts) FROM unnest(counts) AS texts) <= {few} + 4 * wanted THEN
         -- So few are scored more quickly than told apart.
         threshold := 0;
-        condition := {schema}.bm25_condition(lexemes, weights, average, k1, b, 0);
+        condition := {functions}.bm25_condition(lexemes, weights, average, k1, b, 0);
         condition := coalesce(condition && needed, condition);
         RETURN;
     END IF;
-    guess := {schema}.bm25_guess(
+    guess := {functions}.bm25_guess(
         weights, (SELECT array_agg(texts / total) FROM unnest(counts) AS texts), total, 10 * wanted);
     -- The texts with the rarest lexemes are few, and often prove that the best ones score more than guessed.
     SELECT array_agg(lexeme), max(running) INTO asked, seen
@@ -161,28 +161,54 @@ BEGIN
     ) AS rarest
     WHERE running <= {few} + 4 * wanted;
     threshold := CASE WHEN seen >= wanted THEN 'infinity' ELSE guess END;
-    condition := {schema}.bm25_condition(
+    condition := {functions}.bm25_condition(
         CASE WHEN seen >= wanted THEN asked ELSE lexemes END, weights, average, k1, b,
         CASE WHEN seen >= wanted THEN 0 ELSE guess END);
 END
 $$"""
 
+_COMMENTS = {
+    "TABLE {lexemes}": "Text index: how many texts have each lexeme; the empty lexeme stands for all texts",
+    "COLUMN {lexemes}.lexeme": "Lexeme, as the text search configuration makes it",
+    "COLUMN {lexemes}.texts": "Texts that have it",
+    "COLUMN {lexemes}.occurrences": "How often it occurs in all texts together",
+    "TABLE {changes}": "Text index: texts that were written since the lexemes were counted",
+    "COLUMN {changes}.id": "Number of the change",
+    "COLUMN {changes}.sign": "1 for a text that came, -1 for one that went",
+    "COLUMN {changes}.length": "Lexemes in the text, each as often as it occurs",
+    "COLUMN {changes}.content": "Lexemes of the text",
+    "FUNCTION {changed}()": "Trigger of a text index: keeps count of the lexemes",
+    "FUNCTION {plan}(text, float8, regconfig)": "What BM25 needs to look for a text: lexemes, weights, where to begin",
+}
+
 # A key of advisory locks, beside the table's oid.
 _LOCK = 1_986_356_084
 
 
-def create_text_index(schema: str, table: str, *, column: str = "content_tsv", config: str, index: BM25) -> list[str]:
+def create_text_index(
+    schema: str,
+    table: str,
+    *,
+    column: str = "content_tsv",
+    config: str,
+    index: BM25,
+    functions: str | None = None,
+    index_name: str | None = None,
+) -> list[str]:
     """Return the DDL that gives a table a text index, and its statistics from the rows that it has.
 
     Args:
-        schema: Of the table and of the shared functions, checked.
+        schema: Of the table, checked.
         table: Its name, checked.
         column: Of type `tsvector`.
         config: Text search configuration that queries are read with, checked.
         index: The parameters of BM25.
+        functions: Schema of the shared functions, checked; None is that of the table.
+        index_name: Checked; None has the name of table and column.
     """
     values = {
-        **_names(schema, table),
+        **_names(schema, table, column, index_name),
+        "functions": quote(functions or schema),
         "column": quote(column),
         "config": f"'{config}'::regconfig",
         "k1": repr(float(index.k1)),
@@ -194,12 +220,24 @@ def create_text_index(schema: str, table: str, *, column: str = "content_tsv", c
     }
     triggers = [f"CREATE TRIGGER {name} {event} EXECUTE FUNCTION {{changed}}()" for name, event in _TRIGGERS.items()]
     # The triggers come before the count: they keep other writers out until both hold.
-    return [part.format(**values).strip() for part in (*_TABLES, _CHANGED, *triggers, *_FILL, _PLAN)]
+    return [part.format(**values).strip() for part in (*_TABLES, _CHANGED, *triggers, *_FILL, _PLAN, *_comments())]
 
 
-def drop_text_index(schema: str, table: str) -> list[str]:
+def comment_text_index(schema: str, table: str) -> list[str]:
+    """Return the DDL that says in the catalogue what each part of a table's text index is."""
+    names = _names(schema, table, "content_tsv", None)
+    return [part.format(**names) for part in _comments()]
+
+
+def _comments() -> list[str]:
+    return [f"COMMENT ON {name} IS '{comment}'" for name, comment in _COMMENTS.items()]
+
+
+def drop_text_index(
+    schema: str, table: str, *, column: str = "content_tsv", index_name: str | None = None
+) -> list[str]:
     """Return the DDL that takes a table's text index away, whatever is left of it."""
-    names = _names(schema, table)
+    names = _names(schema, table, column, index_name)
     return [
         part.format(**names)
         for part in (
@@ -212,12 +250,12 @@ def drop_text_index(schema: str, table: str) -> list[str]:
     ]
 
 
-def _names(schema: str, table: str) -> dict[str, str]:
+def _names(schema: str, table: str, column: str, index_name: str | None) -> dict[str, str]:
+    index = index_name or f"{table}_{column}_idx"
     return {
-        "schema": quote(schema),
         "table": quote(schema, table),
-        "index": quote(schema, f"{table}_content_tsv_idx"),
-        "index_name": quote(f"{table}_content_tsv_idx"),
+        "index": quote(schema, index),
+        "index_name": quote(index),
         "lexemes": quote(schema, f"{table}_lexemes"),
         "changes": quote(schema, f"{table}_text_changes"),
         "changed": quote(schema, f"{table}_text_changed"),

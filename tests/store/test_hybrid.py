@@ -199,6 +199,20 @@ def test_by_the_index(cosine: Library) -> None:
             assert hit.vector_rank or hit.text_rank
 
 
+def test_ranks_follow_the_distance_though_the_index_does_not(new_collection: NewCollection) -> None:
+    """An index scan of many rows returns them slightly out of order."""
+    rng = np.random.default_rng(5)
+    matrix = rng.normal(size=(6_000, DIMENSIONS)).astype(np.float32)
+    vectors = iter(rng.normal(size=(20, DIMENSIONS)).astype(np.float32))
+    embedder = FunctionEmbedder(lambda texts: np.stack([next(vectors) for _ in texts]), dimensions=DIMENSIONS, name="x")
+    docs = new_collection(embedder=embedder, index=HNSW(m=4, ef_construction=16))
+    docs.upsert_vectors([str(n) for n in range(len(matrix))], matrix, contents=["word"] * len(matrix))
+    for _ in range(5):
+        hits = docs.search("word", mode="hybrid", limit=1_000)
+        near = sorted((hit for hit in hits if hit.vector_rank), key=lambda hit: hit.vector_rank or 0)
+        assert [hit.distance for hit in near] == sorted(hit.distance or 0.0 for hit in near)
+
+
 @pytest.mark.parametrize("options", [{}, {"exact": True}, {"where": F("n") < 400}, {"fusion": RRF()}], ids=str)
 @pytest.mark.parametrize("limit", [1, 7, 25])
 def test_pages(cosine: Library, limit: int, options: dict[str, Any]) -> None:

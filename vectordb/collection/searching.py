@@ -21,10 +21,9 @@ from vectordb.fusion import DEFAULT_FUSION, Fusion, RelativeScore, check_fusion
 from vectordb.metrics import Metric
 from vectordb.rerankers import Reranker
 from vectordb.search.highlights import to_html
-from vectordb.search.options import MAX_LIMIT, Mode, SearchOptions, check_mode, check_whole
+from vectordb.search.options import MAX_LIMIT, Mode, SearchOptions, check_mode, check_query, check_whole
 from vectordb.search.planning import check_strategy
 from vectordb.searching import Query
-from vectordb.validation import check_text
 
 
 class Searching(Reading):
@@ -261,7 +260,7 @@ class Searching(Reading):
         if options.mode is Mode.VECTOR:
             encoded = self._encode_many(queries)
         else:
-            texts = [_check_query(query) for query in queries]
+            texts = [check_query(query) for query in queries]
             of_texts = self._encode_many(queries) if options.mode is Mode.HYBRID else [None] * len(texts)
             encoded = [Query(*pair) for pair in zip(texts, of_texts, strict=True)]
         if len(encoded) == 1:
@@ -312,7 +311,7 @@ class Searching(Reading):
         ]
 
     def _encode_many(self, queries: list[Any]) -> list[bytes]:
-        texts = [_check_query(query) for query in queries if isinstance(query, str)]
+        texts = [check_query(query) for query in queries if isinstance(query, str)]
         if any(query is None for query in queries):
             raise InvalidInput("search needs a query: a text, a vector, or examples in like=")
         embedded = iter(self.embedder.embed(texts, input_type="query")) if texts else iter(())
@@ -362,12 +361,6 @@ def _as_list(queries: Any, name: str) -> list[Any]:
     if isinstance(queries, (str, bytes, Mapping)) or not isinstance(queries, Iterable):
         raise InvalidInput(f"{name} takes several queries, a list of texts or vectors; for one there is search")
     return list(queries)
-
-
-def _check_query(query: str) -> str:
-    if not check_text(query, "the query").strip():
-        raise InvalidInput("the query is empty; search for a text or a vector")
-    return query
 
 
 def _without(ids: list[str], where: Filter | None) -> Filter:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from vectordb.database import PsycopgConnection
 from vectordb.search.statements import Statement
-from vectordb.tables import Tables
+from vectordb.tables import SearchedTable
 from vectordb.vector_types import BinaryParameter
 
 # Rows that a sample should hold: a share of 1 % is then known to a third of itself.
@@ -50,11 +50,11 @@ class Sample(NamedTuple):
     microseconds: float
 
 
-def table_size(connection: PsycopgConnection, tables: Tables) -> TableSize:
-    """Return the size of the table of chunks."""
+def table_size(connection: PsycopgConnection, tables: SearchedTable) -> TableSize:
+    """Return the size of the searched table."""
     row = connection.execute(
         f"SELECT pg_relation_size(oid) / {_BLOCK}, reltuples, relpages FROM pg_class WHERE oid = %s::regclass",
-        (tables.chunks,),
+        (tables.searched,),
         binary=True,
     ).fetchone()
     assert row is not None  # noqa: S101 - a name that is no table is an error of the cast
@@ -62,22 +62,22 @@ def table_size(connection: PsycopgConnection, tables: Tables) -> TableSize:
     return TableSize(pages, tuples / analyzed * pages if tuples >= 0 and analyzed else None)
 
 
-def explain(connection: PsycopgConnection, tables: Tables, condition: Statement) -> tuple[float, bool]:
+def explain(connection: PsycopgConnection, tables: SearchedTable, condition: Statement) -> tuple[float, bool]:
     """Return the rows that PostgreSQL's planner expects, and whether an index finds them.
 
     Args:
         connection: To ask on.
-        tables: Of the collection.
-        condition: On the chunks `c`.
+        tables: To be searched.
+        condition: On its rows `c`.
     """
     row = connection.execute(
-        f"EXPLAIN (FORMAT JSON) SELECT FROM {tables.chunks} AS c WHERE {condition.sql}",
+        f"EXPLAIN (FORMAT JSON) SELECT FROM {tables.searched} AS c WHERE {condition.sql}",
         condition.parameters,
         prepare=False,
     ).fetchone()
     assert row is not None  # noqa: S101 - EXPLAIN always has one
     plan = (row[0] if isinstance(row[0], list) else json.loads(row[0]))[0]["Plan"]
-    table = tables.chunks.rpartition(".")[2].strip('"')
+    table = tables.searched.rpartition(".")[2].strip('"')
     return float(plan["Plan Rows"]), not _reads_all(plan, table)
 
 
@@ -88,7 +88,7 @@ def _reads_all(plan: dict[str, Any], table: str) -> bool:
 
 
 def sample(
-    connection: PsycopgConnection, tables: Tables, condition: Statement, size: TableSize, *, larger: bool = False
+    connection: PsycopgConnection, tables: SearchedTable, condition: Statement, size: TableSize, *, larger: bool = False
 ) -> Sample:
     """Check a condition on the rows of some pages, the same ones each time; of five times as many if `larger`."""
     share = _share(size, _LARGER_SAMPLE_ROWS if larger else _SAMPLE_ROWS)
@@ -103,11 +103,11 @@ def sample(
     return Sample(share / 100 * size.pages, row[0], row[1], elapsed * 1e6 / max(row[0], 1))
 
 
-def sample_statement(tables: Tables, size: TableSize) -> Statement:
+def sample_statement(tables: SearchedTable, size: TableSize) -> Statement:
     """Return a statement that compares the rows of the same pages with the parameter `query`."""
     operator = tables.operator.replace("%", "%%")
     return Statement(
-        f"SELECT min(c.embedding {operator} %(query)b::{tables.vector_type}) FROM {_sampled(tables)}",
+        f"SELECT min(c.{tables.embedding} {operator} %(query)b::{tables.vector_type}) FROM {_sampled(tables)}",
         {"share": _share(size, _SAMPLE_ROWS)},
     )
 
@@ -120,14 +120,15 @@ def _share(size: TableSize, rows: int) -> float:
     return min(100.0, 100.0 * pages / max(size.pages, 1))
 
 
-def _sampled(tables: Tables) -> str:
-    return f"{tables.chunks} AS c TABLESAMPLE SYSTEM (%(share)s::float4) REPEATABLE (1)"
+def _sampled(tables: SearchedTable) -> str:
+    return f"{tables.searched} AS c TABLESAMPLE SYSTEM (%(share)s::float4) REPEATABLE (1)"
 
 
-def sample_vectors(connection: PsycopgConnection, tables: Tables, size: TableSize) -> list[bytes]:
+def sample_vectors(connection: PsycopgConnection, tables: SearchedTable, size: TableSize) -> list[bytes]:
     """Return a few embeddings as pgvector has them, to search with."""
     rows = connection.execute(
-        f"SELECT {tables.send}(c.embedding) FROM {_sampled(tables)} ORDER BY random() LIMIT {_TIMED_QUERIES}",
+        f"SELECT {tables.send}(c.{tables.embedding}) FROM {_sampled(tables)}"
+        f" WHERE c.{tables.embedding} IS NOT NULL ORDER BY random() LIMIT {_TIMED_QUERIES}",
         {"share": _share(size, _SAMPLE_ROWS)},
         prepare=False,
         binary=True,

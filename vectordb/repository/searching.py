@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from vectordb.database import PsycopgConnection
 from vectordb.repository.arrays import text_array, vector_array
 from vectordb.search.highlights import highlight_expression
 from vectordb.search.statements import Statement
-from vectordb.tables import Tables
+from vectordb.tables import SearchedTable, Tables
 from vectordb.vector_types import BinaryParameter
-
-T = TypeVar("T")
 
 
 class FoundRow(NamedTuple):
@@ -45,32 +43,8 @@ class RankedRow(NamedTuple):
     bound: float = 0.0
 
 
-# What searches set, and what pgvector has where nobody did.
-_SETTINGS = {
-    "hnsw.ef_search": "40",
-    "hnsw.iterative_scan": "off",
-    "hnsw.max_scan_tuples": "20000",
-    "hnsw.scan_mem_multiplier": "1",
-    "ivfflat.iterative_scan": "off",
-    "ivfflat.probes": "1",
-}
-_READ_SETTINGS = ", ".join(f"coalesce(current_setting('{name}', true), '{usual}')" for name, usual in _SETTINGS.items())
-_WRITE_SETTINGS = ", ".join(f"set_config('{name}', %s, true)" for name in _SETTINGS)
-
-
-def keeping_settings(connection: PsycopgConnection, work: Callable[[PsycopgConnection], T]) -> T:
-    """Call `work`, and leave pgvector's settings as they were: in a transaction that goes on after a search.
-
-    Round trips: 2, and those of `work`.
-    """
-    before = connection.execute(f"SELECT {_READ_SETTINGS}").fetchone()
-    result = work(connection)
-    connection.execute(f"SELECT {_WRITE_SETTINGS}", before)
-    return result
-
-
 def search_chunks(
-    connection: PsycopgConnection, statement: Statement, query: bytes, parameters: dict[str, Any] | None = None
+    connection: PsycopgConnection, statement: Statement, query: bytes, parameters: Mapping[str, Any] | None = None
 ) -> list[FoundRow]:
     """Return the rows of a search by ascending distance, ties by document and ordinal.
 
@@ -91,7 +65,6 @@ def search_many(
     tables: Tables,
     statement: Statement,
     queries: list[bytes],
-    parameters: dict[str, Any] | None = None,
 ) -> list[list[FoundRow]]:
     """Return the rows of a search with many queries, for each query as `search_chunks` does.
 
@@ -99,7 +72,7 @@ def search_many(
     """
     rows = connection.execute(
         statement.sql,
-        {**statement.parameters, **(parameters or {}), "queries": vector_array(queries, tables.element_oid)},
+        {**statement.parameters, "queries": vector_array(queries, tables.element_oid)},
         prepare=statement.prepare,
         binary=True,
     ).fetchall()
@@ -109,13 +82,6 @@ def search_many(
     for part in found:
         part.sort(key=_by_distance)
     return found
-
-
-def search_documents(
-    connection: PsycopgConnection, statement: Statement, query: bytes, ids: list[str] | None = None
-) -> list[FoundRow]:
-    """Return the rows of a search for documents, as `search_chunks` does."""
-    return search_chunks(connection, statement, query, {} if ids is None else {"ids": text_array(ids)})
 
 
 def rank_chunks(
@@ -161,10 +127,11 @@ def highlight(connection: PsycopgConnection, tables: Tables, config: str, texts:
     return [row[0] for row in rows]
 
 
-def count_chunks(connection: PsycopgConnection, tables: Tables, most: int) -> int:
-    """Return how many chunks there are, at most `most`."""
+def count_rows(connection: PsycopgConnection, tables: SearchedTable, most: int) -> int:
+    """Return how many rows have an embedding, at most `most`."""
+    condition = f" WHERE c.{tables.embedding} IS NOT NULL" if tables.nullable else ""
     row = connection.execute(
-        f"SELECT count(*) FROM (SELECT FROM {tables.chunks} LIMIT {most:d}) AS found", prepare=False
+        f"SELECT count(*) FROM (SELECT FROM {tables.searched} AS c{condition} LIMIT {most:d}) AS found", prepare=False
     ).fetchone()
     assert row is not None  # noqa: S101 - count always has one
     return int(row[0])

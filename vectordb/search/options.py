@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from vectordb.errors import InvalidInput
 from vectordb.fusion import DEFAULT_FUSION, Fusion
 from vectordb.search.planning import MAX_EF_SEARCH, Strategy
+from vectordb.validation import check_text
 
 MAX_LIMIT = 100_000
 # Every choice is compared with four candidates for each hit, so that time grows with the square of the limit.
@@ -99,6 +100,18 @@ def check_mode(mode: object) -> Mode:
         return Mode(mode)  # type: ignore[arg-type] # whatever it is, it is compared with the names
     except ValueError:
         raise InvalidInput(f"mode is 'vector', 'text', 'hybrid' or None, not {_shown(mode)}") from None
+
+
+def check_query(query: str) -> str:
+    """Return the text that a caller looks for.
+
+    Raises:
+        InvalidInput: It is empty.
+        InvalidText: It holds what PostgreSQL cannot store.
+    """
+    if not check_text(query, "the query").strip():
+        raise InvalidInput("the query is empty; search for a text or a vector")
+    return query
 
 
 def check_whole(name: str, value: object, least: int, most: int) -> None:

@@ -108,6 +108,8 @@ class Access:
         filtered: Whether rows that the index finds may be thrown away.
         visits: Most rows that an iterative scan visits.
         rows: Least rows to fetch; of a few more the nearest are nearer.
+        order: Of an iterative scan, `relaxed_order` or `strict_order`.
+        keep: Whether the statement leaves the settings as they were, as in a transaction that goes on.
     """
 
     strategy: Strategy
@@ -117,6 +119,8 @@ class Access:
     filtered: bool = False
     visits: int = DEFAULT_VISITS
     rows: int = 0
+    order: str = "relaxed_order"
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)

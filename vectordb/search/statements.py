@@ -6,7 +6,8 @@ sub-select that PostgreSQL evaluates once, before the index scan starts, and tha
 until the statement's transaction ends. This takes no round trip of its own.
 
 Source: pgvector README, sections "HNSW" and "Iterative Index Scans"; PostgreSQL manual on
-`set_config`. That the order of evaluation holds is a test.
+`set_config`. That the order of evaluation holds is a test. In a transaction that goes on, the statement
+also puts them back.
 """
 
 from __future__ import annotations
@@ -25,11 +26,20 @@ from vectordb.search.planning import (
     Strategy,
 )
 from vectordb.search.where import where_clause
-from vectordb.tables import Tables
+from vectordb.tables import SearchedTable, Tables
 
 _VISITS_PER_HIT = 20
 # Times work_mem; what pgvector may use to remember the rows it has visited.
 _SCAN_MEMORY = 4
+# What pgvector has where nobody set anything.
+_USUAL_SETTINGS = {
+    "hnsw.ef_search": "40",
+    "hnsw.iterative_scan": "off",
+    "hnsw.max_scan_tuples": "20000",
+    "hnsw.scan_mem_multiplier": "1",
+    "ivfflat.iterative_scan": "off",
+    "ivfflat.probes": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,7 @@ class Shape:
         many: Whether there are several queries; each row starts with the number of its query, from 1.
         embeddings: Whether each row ends with its embedding, in pgvector's binary form.
         within: Whether only rows up to the distance of the parameter `farthest` count; exact searches only.
-        keys: Whether rows are made of document_id, ordinal and distance only; not with `many` or `embeddings`.
+        keys: Whether rows are made of the key and the distance only; not with `many` or `embeddings`.
         required: Whether only texts count that match `required` of the statement's `plan`, where it has any.
     """
 
@@ -70,49 +80,63 @@ class Statement:
     prepare: bool = True
 
 
-def search_statement(tables: Tables, access: Access, shape: Shape, where: Filter | None) -> Statement:
-    """Return the statement that finds the chunks nearest to the parameter `query`, or `queries`.
+def search_statement(tables: SearchedTable, access: Access, shape: Shape, where: Filter | None) -> Statement:
+    """Return the statement that finds the rows nearest to the parameter `query`, or `queries`.
 
-    Rows: document_id, ordinal, content, metadata as JSON text, distance. An index scan may return them
-    slightly out of order (`relaxed_order`); the caller sorts. LIMIT is part of the text, so that the
-    planner knows it. A filtered statement is planned anew each time, because the best plan depends on
-    the values.
+    Rows: the key (key1, key2, …), what the table shows (metadata as JSON text), distance. An index scan may return
+    them slightly out of order (`relaxed_order`); the caller sorts. LIMIT is part of the text, so that the planner
+    knows it. A filtered statement is planned anew each time, because the best plan depends on the values.
 
     Args:
-        tables: Of the collection.
+        tables: To be searched.
         access: How to reach the rows.
         shape: What to return.
-        where: Which chunks count; None for all.
+        where: Which rows count; None for all.
     """
     distance = distance_expression(tables, "q.query" if shape.many else None)
-    columns = "c.document_id, c.ordinal" if shape.keys else "c.document_id, c.ordinal, c.content, c.metadata"
+    shown = () if shape.keys else tables.shown
+    columns = ", ".join([*key_columns(tables), *(f"c.{name}" for name in shown)])
     conditions, parameters = _conditions(tables, access, where)
     if shape.within:
         conditions.append(f"{distance} <= %(farthest)s::float8")
     if shape.required:
         required = "(SELECT required FROM plan)"
-        conditions.append(f"({required} IS NULL OR c.content_tsv @@ {required})")
-    source = f"{tables.chunks} AS c{_where(conditions)}"
+        conditions.append(f"({required} IS NULL OR c.{tables.text} @@ {required})")
+    source = f"{tables.searched} AS c{_where(conditions)}"
     limit = f"LIMIT {max(shape.limit, access.rows):d}{f' OFFSET {shape.offset:d}' if shape.offset else ''}"
+    embedding = f"c.{tables.embedding}"
     if access.strategy is Strategy.EXACT:
         # An expression over the distance is one that no index can order by. What is returned is made of the rows that
         # are left, not of all that are compared.
-        embedding = ", c.embedding" if shape.embeddings else ""
+        order = ", ".join(["distance", *(f"c.{key}" for key in tables.keys)])
+        compared = f", {embedding} AS embedding" if shape.embeddings else ""
         source = (
-            f"(SELECT {columns}, ({distance}) + 0 AS distance{embedding}"
-            f" FROM {source} ORDER BY distance, c.document_id, c.ordinal {limit}) AS c"
+            f"(SELECT {columns}, ({distance}) + 0 AS distance{compared} FROM {source} ORDER BY {order} {limit}) AS c"
         )
-        distance, limit = "c.distance", ""
+        columns = ", ".join(f"c.{name}" for name in [*key_names(tables), *shown])
+        distance, limit, embedding = "c.distance", "", "c.embedding"
     order = f" ORDER BY {distance} {limit}" if limit else ""
-    embedding = f", {tables.send}(c.embedding)" if shape.embeddings else ""
+    sent = f", {tables.send}({embedding})" if shape.embeddings else ""
     columns = columns.replace("c.metadata", "c.metadata::text AS metadata")
-    found = f"SELECT {columns}, {distance} AS distance{embedding} FROM {source}{order}"
+    found = f"SELECT {columns}, {distance} AS distance{sent} FROM {source}{order}"
     if shape.many:
         found = (
             f"SELECT q.number, found.* FROM unnest(%(queries)b::{tables.vector_type}[])"
             f" WITH ORDINALITY AS q(query, number) CROSS JOIN LATERAL ({found}) AS found"
         )
+    if access.keep and access.strategy is not Strategy.EXACT:
+        found = _keeping_settings(found, access)
     return Statement(found, parameters, prepare=where is None)
+
+
+def key_names(tables: SearchedTable) -> list[str]:
+    """Return what the columns of the key are called in the rows of our statements."""
+    return [f"key{number}" for number in range(1, len(tables.keys) + 1)]
+
+
+def key_columns(tables: SearchedTable) -> list[str]:
+    """Return the key of a row c, called so."""
+    return [f"c.{key} AS {name}" for key, name in zip(tables.keys, key_names(tables), strict=True)]
 
 
 def grouped_statement(
@@ -155,14 +179,14 @@ def grouped_statement(
     )
 
 
-def distance_expression(tables: Tables, query: str | None = None) -> str:
-    """Return the distance of a chunk c from a query, which is the parameter `query` unless another one is named."""
+def distance_expression(tables: SearchedTable, query: str | None = None) -> str:
+    """Return the distance of a row c from a query, which is the parameter `query` unless another one is named."""
     operator = tables.operator.replace("%", "%%")  # psycopg's placeholders start with % as well
     # The type makes another statement of it, should a collection of this name be made again with another storage.
-    return f"c.embedding {operator} {query or f'%(query)b::{tables.vector_type}'}"
+    return f"c.{tables.embedding} {operator} {query or f'%(query)b::{tables.vector_type}'}"
 
 
-def _conditions(tables: Tables, access: Access, where: Filter | None) -> tuple[list[str], dict[str, Any]]:
+def _conditions(tables: SearchedTable, access: Access, where: Filter | None) -> tuple[list[str], dict[str, Any]]:
     exact = access.strategy is Strategy.EXACT
     conditions: list[str] = []
     parameters: dict[str, Any] = {}
@@ -171,7 +195,9 @@ def _conditions(tables: Tables, access: Access, where: Filter | None) -> tuple[l
         # No other index serves `IS TRUE`, so that the rows come from the index over the embeddings.
         conditions.append(condition if exact else f"({condition}) IS TRUE")
     if not exact:
-        conditions.append(_settings(access))
+        conditions.append(settings_condition(access))
+    elif tables.nullable:
+        conditions.append(f"c.{tables.embedding} IS NOT NULL")
     return conditions, parameters
 
 
@@ -179,10 +205,17 @@ def _where(conditions: list[str]) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _settings(access: Access) -> str:
+def settings_condition(access: Access) -> str:
     """Return a condition that is always true and sets what the index scan obeys."""
+    before = " FROM before" if access.keep else ""
+    calls = " || ".join(f"set_config('{name}', {value}, true)" for name, value in _settings(access).items())
+    return f"(SELECT {calls}{before}) IS NOT NULL"
+
+
+def _settings(access: Access) -> dict[str, str]:
+    """Return the settings of an index scan, as SQL expressions."""
     once = access.strategy is Strategy.PLAIN and access.filtered
-    settings = {f"{access.method}.iterative_scan": "'off'" if once else "'relaxed_order'"}
+    settings = {f"{access.method}.iterative_scan": "'off'" if once else f"'{access.order}'"}
     if access.method == "hnsw":
         if access.explicit:
             settings["hnsw.ef_search"] = f"'{access.candidates:d}'"
@@ -195,8 +228,25 @@ def _settings(access: Access) -> str:
             settings["hnsw.scan_mem_multiplier"] = f"'{_SCAN_MEMORY:d}'"
     else:
         settings["ivfflat.probes"] = f"'{DEFAULT_PROBES:d}'"
-    calls = " || ".join(f"set_config('{name}', {value}, true)" for name, value in settings.items())
-    return f"(SELECT {calls}) IS NOT NULL"
+    return settings
+
+
+def _keeping_settings(found: str, access: Access) -> str:
+    """Return a statement that leaves the settings as they were before it, for a transaction that goes on.
+
+    What was set is read first, as what sets it reads from there; it is set again after all rows were found, as it waits
+    for their number.
+    """
+    names = list(_settings(access))
+    read = ", ".join(
+        f"coalesce(nullif(current_setting('{name}', true), ''), '{_USUAL_SETTINGS[name]}') AS s{number}"
+        for number, name in enumerate(names)
+    )
+    write = " || ".join(f"set_config('{name}', s{number}, true)" for number, name in enumerate(names))
+    return (
+        f"WITH before AS MATERIALIZED (SELECT {read}), found AS MATERIALIZED ({found}) SELECT found.* FROM found"
+        f" WHERE (SELECT {write} FROM before WHERE (SELECT count(*) FROM found) >= 0) IS NOT NULL"
+    )
 
 
 def unfiltered_access(method: str | None, limit: int, ef_search: int | None) -> Access:

@@ -12,7 +12,8 @@ GIN index serves; anything else reads the value by its path and checks its JSON 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -36,25 +37,44 @@ from vectordb.filters.nodes import Condition
 from vectordb.filters.resolving import type_of
 from vectordb.filters.values import Scalar, case_folding, fold, json_text, json_type
 from vectordb.search.expressions import expression_sql
-from vectordb.tables import Tables, quote
+from vectordb.tables import SearchedTable, Tables, quote
 
 # Up to this many values an index lookup for each is tried; more are found by a hash of them, row by row.
 MOST_LOOKUPS = 32
 
 
-def where_clause(where: Filter, alias: str, tables: Tables, *, as_join: bool = True) -> tuple[str, dict[str, Any]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class RenderedCondition(Filter):
+    """A condition on the rows `c` that is SQL already; only the database can tell what it matches.
+
+    Attributes:
+        sql: With named placeholders for psycopg.
+        parameters: Their values; no name is one of ours.
+    """
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+def where_clause(
+    where: Filter, alias: str, tables: SearchedTable, *, as_join: bool = True
+) -> tuple[str, dict[str, Any]]:
     """Return a condition and its parameters.
 
     Args:
         where: A resolved filter.
-        alias: Of the table in the statement: `d` for documents, `c` for chunks.
-        tables: Of the collection.
+        alias: Of the table in the statement: `d` for documents, `c` for what is searched.
+        tables: Of the collection; of any table where the filter is a `RenderedCondition`.
         as_join: Whether conditions on another table may be turned into joins by PostgreSQL; an index scan that
             returns rows in the order of their distance is better off without.
 
     Returns:
         SQL for a WHERE clause, with named placeholders `%(w0)s`, `%(w1)s`, … and their values.
     """
+    if isinstance(where, RenderedCondition):
+        return (f"({where.sql})" if as_join else f"({where.sql}) IS TRUE"), dict(where.parameters)
+    if not isinstance(tables, Tables):
+        raise TypeError("filters by field are for collections")
     return _Clause(alias, tables, as_join, {}).of(where)
 
 

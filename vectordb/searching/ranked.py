@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,17 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vectordb import repository
-from vectordb.database import PsycopgConnection
-from vectordb.documents import Hit, Results, SearchPlan
+from vectordb.documents import SearchPlan
 from vectordb.filters import And, Field, Filter, In
 from vectordb.fusion import RRF, Bounded, Candidates, RelativeScore, fused_scores
 from vectordb.metrics import VectorSpace
 from vectordb.repository import RankedRow
 from vectordb.search.options import MAX_LIMIT, Mode, SearchOptions
 from vectordb.search.text import Depth, hybrid_statement, text_statement
-from vectordb.searching.vector import VectorSearcher, best_of_each, search_plan
-from vectordb.tables import Tables
+from vectordb.searching.source import Source
+from vectordb.searching.vector import VectorSearcher, best_of_each, kept, search_plan
+from vectordb.tables import SearchedTable
 
 # Rows from each of the two lists. As both scores of every row are true ones, few are enough: on SciFact and Cranfield
 # nDCG@10 is the same to three digits with 20 from each list and with 200.
@@ -43,7 +41,7 @@ class Query(NamedTuple):
     vector: bytes | None
 
 
-class _Ranked(NamedTuple):
+class Ranked(NamedTuple):
     """Rows, best first, and how they were found."""
 
     rows: Sequence[RankedRow]
@@ -51,56 +49,48 @@ class _Ranked(NamedTuple):
 
 
 class RankedSearcher:
-    """Runs searches by text and hybrid ones over the chunks of one collection; safe to share between threads.
+    """Runs searches by text and hybrid ones over one table; safe to share between threads.
 
     Args:
-        tables: Of the collection.
+        tables: To be searched; groups are for the chunks of a collection.
         space: Of its embeddings.
         vectors: Decides how to reach the vector's list.
     """
 
-    def __init__(self, tables: Tables, space: VectorSpace, vectors: VectorSearcher) -> None:
+    def __init__(self, tables: SearchedTable, space: VectorSpace, vectors: VectorSearcher) -> None:
         self._tables = tables
         self._space = space
         self._vectors = vectors
 
-    def search(
-        self, connection: PsycopgConnection, query: Query, options: SearchOptions, where: Filter | None
-    ) -> Results:
-        """Return the best hits.
+    def find(self, source: Source, query: Query, options: SearchOptions, where: Filter | None) -> Ranked:
+        """Return the best rows.
 
         Round trips: 1, those of planning a filter, and one more where the index held too few rows. Groups, and later
         pages of a hybrid search, take several.
         """
         if options.per_group is not None:
-            found = self._grouped(connection, query, options, where)
-        else:
-            found = self._page(connection, query, options, where)
-        return self._results(found, options)
+            return self._grouped(source, query, options, where)
+        return self._page(source, query, options, where)
 
-    def _page(
-        self, connection: PsycopgConnection, query: Query, options: SearchOptions, where: Filter | None
-    ) -> _Ranked:
+    def _page(self, source: Source, query: Query, options: SearchOptions, where: Filter | None) -> Ranked:
         end = MAX_LIMIT if options.limit is None else options.offset + options.limit
         if query.vector is None or options.offset == 0:
-            found = self._best(connection, query, end, options, where)
-            return _Ranked(found.rows[options.offset :], found.plan)
+            found = self._best(source, query, end, options, where)
+            return Ranked(found.rows[options.offset :], found.plan)
         # As by vector alone: windows of once, twice, four times … as many rows, each without those before, have one
         # order for every page.
         assert options.limit is not None  # noqa: S101 - an offset goes with a limit
         rows: dict[tuple[str, int], RankedRow] = {}
         window = options.limit
         while True:
-            found = self._best(connection, query, window, options, where)
+            found = self._best(source, query, window, options, where)
             for row in found.rows:
                 rows.setdefault((row.document_id, row.ordinal), row)
             if len(rows) >= end or len(found.rows) < window or window >= MAX_LIMIT:
-                return _Ranked(list(rows.values())[options.offset : end], found.plan)
+                return Ranked(list(rows.values())[options.offset : end], found.plan)
             window = min(2 * window, MAX_LIMIT)
 
-    def _grouped(
-        self, connection: PsycopgConnection, query: Query, options: SearchOptions, where: Filter | None
-    ) -> _Ranked:
+    def _grouped(self, source: Source, query: Query, options: SearchOptions, where: Filter | None) -> Ranked:
         """Return the best documents, with the best chunks of each."""
         assert options.limit is not None  # noqa: S101 - checked by the options
         assert options.per_group is not None  # noqa: S101 - so it was asked for
@@ -110,7 +100,7 @@ class RankedSearcher:
         # As of single hits: windows of once, twice, four times … as many documents have one order for every page.
         window = options.limit
         while True:
-            found, ids = self._best_documents(connection, query, window, options, where)
+            found, ids = self._best_documents(source, query, window, options, where)
             documents |= dict.fromkeys(ids)
             rows = {_key(row): row for row in found.rows} | rows
             if len(documents) >= end or len(ids) < window:
@@ -122,46 +112,44 @@ class RankedSearcher:
             # candidates, its ranks are not.
             these: Filter = In(Field(("id",), own=True), tuple(page))
             these = these if where is None else And((where, these))
-            others = self._best(connection, query, MAX_LIMIT, options, these).rows
+            others = self._best(source, query, MAX_LIMIT, options, these).rows
             rows |= {_key(row): _unranked(row, query) for row in others if _key(row) not in rows}
         best = sorted(rows.values(), key=lambda row: (-row.score, row.document_id, row.ordinal))
-        return _Ranked(best_of_each(best, page, options.per_group), found.plan)
+        return Ranked(best_of_each(best, page, options.per_group), found.plan)
 
     def _best_documents(
-        self, connection: PsycopgConnection, query: Query, documents: int, options: SearchOptions, where: Filter | None
-    ) -> tuple[_Ranked, list[str]]:
+        self, source: Source, query: Query, documents: int, options: SearchOptions, where: Filter | None
+    ) -> tuple[Ranked, list[str]]:
         """Return rows in which so many documents occur, unless fewer match, and the ids of these documents."""
         assert options.per_group is not None  # noqa: S101 - documents are asked for
         wanted = max(_FEWEST_ROWS, _ROWS_PER_GROUPED_HIT * documents * options.per_group)
         while True:
             wanted = min(wanted, MAX_LIMIT)
-            found = self._best(connection, query, wanted, options, where)
+            found = self._best(source, query, wanted, options, where)
             ids = list(dict.fromkeys(row.document_id for row in found.rows))[:documents]
             if len(ids) == documents or len(found.rows) < wanted or wanted == MAX_LIMIT:
                 return found, ids
             wanted *= _ROWS_PER_GROUPED_HIT
 
-    def _best(
-        self, connection: PsycopgConnection, query: Query, wanted: int, options: SearchOptions, where: Filter | None
-    ) -> _Ranked:
+    def _best(self, source: Source, query: Query, wanted: int, options: SearchOptions, where: Filter | None) -> Ranked:
         """Return the best rows, `wanted` of them unless fewer match."""
         if query.vector is None:
             statement = text_statement(self._tables, wanted, where)
-            return _Ranked(repository.rank_chunks(connection, statement, query.text), _TEXT_PLAN)
-        return self._hybrid(connection, query, query.vector, wanted, options, where)
+            return Ranked(source.ranked(statement, query.text), _TEXT_PLAN)
+        return self._hybrid(source, query, query.vector, wanted, options, where)
 
     def _hybrid(
         self,
-        connection: PsycopgConnection,
+        source: Source,
         query: Query,
         vector: bytes,
         wanted: int,
         options: SearchOptions,
         where: Filter | None,
-    ) -> _Ranked:
+    ) -> Ranked:
         depth = Depth(wanted, min(MAX_LIMIT, max(_FEWEST_CANDIDATES, _CANDIDATES_PER_HIT * wanted)))
         fusion = options.fusion if isinstance(options.fusion, (Bounded, RelativeScore, RRF)) else None
-        decision = self._vectors.decide(connection, depth.candidates, options, where)
+        decision = self._vectors.decide(source, depth.candidates, options, where)
         demand = _DEMAND.search(query.text)
         phrase = demand is not None and not demand[0].endswith("-")
         again = False
@@ -169,22 +157,21 @@ class RankedSearcher:
             access = decision.access
             if phrase:
                 access = replace(access, visits=min(access.visits, _VISITS_FOR_PHRASE))
+            access = kept(access, source)
             statement = hybrid_statement(
                 self._tables, self._space, access, depth, fusion, where, demanding=demand is not None
             )
-            rows = repository.rank_chunks(connection, statement, query.text, vector)
+            rows = source.ranked(statement, query.text, vector)
             if phrase or (where is None and len(rows) >= wanted):
                 break
             near = rows[0].near if rows else 0
-            following = self._vectors.following(
-                connection, depth.candidates, decision, where, near, options, again=again
-            )
+            following = self._vectors.following(source, depth.candidates, decision, where, near, options, again=again)
             if following is None:
                 break
             decision, again = following, True
         if fusion is None:
             rows = self._fused(rows, options)[:wanted]
-        return _Ranked(rows, replace(search_plan(decision), mode=str(Mode.HYBRID)))
+        return Ranked(rows, replace(search_plan(decision), mode=str(Mode.HYBRID)))
 
     def _fused(self, rows: list[RankedRow], options: SearchOptions) -> list[RankedRow]:
         """Return candidates in the order of a fusion that only Python knows."""
@@ -198,28 +185,6 @@ class RankedSearcher:
         scores = fused_scores(options.fusion, candidates)
         scored = [row._replace(score=float(score)) for row, score in zip(rows, scores, strict=True)]
         return sorted(scored, key=lambda row: (-row.score, row.document_id, row.ordinal))
-
-    def _results(self, found: _Ranked, options: SearchOptions) -> Results:
-        metadata = json.loads(f"[{','.join([row.metadata for row in found.rows])}]")
-        hits = [
-            Hit(
-                row.document_id,
-                row.ordinal,
-                row.content,
-                entry,
-                row.score,
-                row.distance,
-                row.vector_rank,
-                None if row.distance is None else self._space.score(row.distance),
-                row.text_rank,
-                row.text_score,
-            )
-            for row, entry in zip(found.rows, metadata, strict=True)
-        ]
-        if options.min_score is not None:
-            least = options.min_score
-            hits = [hit for hit in hits if hit.score >= least]
-        return Results(hits, found.plan)
 
 
 def _key(row: RankedRow) -> tuple[str, int]:

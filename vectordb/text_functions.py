@@ -1,0 +1,56 @@
+"""The SQL functions that all text indexes share, installed for tables of an application's own.
+
+The library's revision 0003 creates the same ones. Whoever comes first installs them; the other one finds them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import Connection, text
+
+from vectordb.scripts import scripts_folder
+from vectordb.tables import quote
+
+
+def create_text_functions(schema: str) -> str:
+    """Return the DDL of the functions, which may be there already.
+
+    Args:
+        schema: Checked.
+    """
+    source = (scripts_folder() / "versions" / "0003_text_functions.sql").read_text("utf-8")
+    return source.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION").replace("{schema}", quote(schema))
+
+
+def text_function_names() -> list[str]:
+    """Return the names of the functions."""
+    source = (scripts_folder() / "versions" / "0003_text_functions.sql").read_text("utf-8")
+    return re.findall(r"^CREATE FUNCTION \{schema\}\.(\w+)", source, re.MULTILINE)
+
+
+def has_text_functions(connection: Connection, schema: str) -> bool:
+    """Say whether all of them are there.
+
+    Round trips: 1.
+    """
+    found = connection.scalar(
+        text(
+            "SELECT count(DISTINCT proname) FROM pg_proc"
+            " WHERE pronamespace = to_regnamespace(:schema) AND proname = ANY(:names)"
+        ),
+        {"schema": quote(schema), "names": text_function_names()},
+    )
+    return bool(found == len(text_function_names()))
+
+
+def install_text_functions(connection: Connection, schema: str) -> None:
+    """Create the functions, and their schema, where they are missing.
+
+    Round trips: 1 where they are there, else 3 or 4.
+    """
+    if has_text_functions(connection, schema):
+        return
+    if connection.scalar(text("SELECT to_regnamespace(:schema)"), {"schema": quote(schema)}) is None:
+        connection.execute(text(f"CREATE SCHEMA {quote(schema)}"))
+    connection.exec_driver_sql(create_text_functions(schema), execution_options={"no_parameters": True})
