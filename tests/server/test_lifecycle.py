@@ -170,6 +170,16 @@ def test_vector_searches_iterate_unless_told_otherwise(running: EmbeddedServer) 
         connection.rollback()
 
 
+def test_tables_of_the_application_do_not_go_into_our_schema(running: EmbeddedServer) -> None:
+    with connect(running) as connection, connection.transaction(force_rollback=True):
+        connection.execute("CREATE SCHEMA IF NOT EXISTS vectordb")
+        connection.execute("CREATE TABLE of_the_application (id int)")
+        row = connection.execute(
+            "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = 'of_the_application'::regclass"
+        )
+        assert row.fetchone() == ("public",)
+
+
 def test_alter_system_overrides_our_settings(server: EmbeddedServer) -> None:
     server.start()
     with connect(server) as connection:

@@ -43,6 +43,8 @@ _OTHERS = {
     "cluster_name": "vectordb",
     # A search with a filter goes on until it has enough rows.
     "hnsw.iterative_scan": "relaxed_order",
+    # The role is called as our schema is, and PostgreSQL would put the application's tables there.
+    "search_path": "public",
 }
 
 
