@@ -18,6 +18,9 @@ from vectordb.errors import ConfigurationError
 
 _E = TypeVar("_E", bound=StrEnum)
 
+# Of a sparse vector that pgvector can index.
+MOST_NON_ZEROS = 1_000
+
 
 class Metric(StrEnum):
     """What "near" means. Distances are pgvector's (low is near), scores the opposite."""
@@ -79,6 +82,12 @@ class Storage(StrEnum):
         if self is Storage.BIT:
             return 8 + (dimensions + 7) // 8
         return 16
+
+    def most_bytes_for(self, dimensions: int) -> int:
+        """Bytes that one stored value can take."""
+        if self is Storage.SPARSEVEC:
+            return 16 + 8 * min(dimensions, MOST_NON_ZEROS)
+        return self.bytes_for(dimensions)
 
 
 _OPERATORS = {

@@ -36,7 +36,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
-from sqlalchemy.schema import CreateIndex, CreateTable, DropTable, ExecutableDDLElement
+from sqlalchemy.schema import (
+    CreateIndex,
+    CreateTable,
+    DropTable,
+    ExecutableDDLElement,
+    SetColumnComment,
+    SetTableComment,
+)
 from sqlalchemy.types import TypeEngine
 
 from vectordb.database import SCHEMA
@@ -54,11 +61,13 @@ NAMING = {
 }
 
 # A row must fit in a page of 8 kB with its vector in it; the other columns move out of line when need be.
-_LARGEST_INLINE_VECTOR = 6_500
+LARGEST_INLINE_VECTOR = 6_500
 # Keeps a tsvector below PostgreSQL's limit of 1 MB, whatever the text: of hyphenated words in an Asian script it holds
 # up to eight bytes a character, the whole and the parts.
-_INDEXED_CHARACTERS = 100_000
+INDEXED_CHARACTERS = 100_000
 _LONGEST_IDENTIFIER = 63
+_DOCUMENT_ID = "Id of the document"
+_EMBEDDING = "Embedding; the registry has its dimensions and metric, and the embedder that made it"
 # Floats are numeric, so that they compare as exactly as numbers in jsonb do.
 _FIELD_COLUMNS: dict[FieldType, TypeEngine[Any]] = {
     FieldType.STR: Text(collation="C"),
@@ -79,34 +88,62 @@ class Collection(Base):
     """A row of the registry: what a collection is and which embedder fills it."""
 
     __tablename__ = "collections"
+    __table_args__ = {"comment": "The registry: what each collection is, and which embedder fills it"}  # noqa: RUF012 - read by SQLAlchemy only
 
-    name: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
-    documents_table: Mapped[str] = mapped_column(Text, unique=True)
-    chunks_table: Mapped[str] = mapped_column(Text, unique=True)
-    dimensions: Mapped[int] = mapped_column(Integer)
-    metric: Mapped[str] = mapped_column(Text)
-    storage: Mapped[str] = mapped_column(Text)
-    vector_index: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    text_config: Mapped[str] = mapped_column(Text)
-    chunking: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    embedder: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    fields: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), sort_order=1)
-    text_index: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), sort_order=2)
-    layout_version: Mapped[int] = mapped_column(SmallInteger)
-    created_at: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    name: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True, comment="Name of the collection")
+    documents_table: Mapped[str] = mapped_column(Text, unique=True, comment="Table of its documents, in this schema")
+    chunks_table: Mapped[str] = mapped_column(Text, unique=True, comment="Table of its chunks, in this schema")
+    dimensions: Mapped[int] = mapped_column(Integer, comment="Numbers in an embedding, 1 or more")
+    metric: Mapped[str] = mapped_column(
+        Text, comment="What near means: cosine, l2, inner_product, l1, hamming or jaccard"
+    )
+    storage: Mapped[str] = mapped_column(Text, comment="Type of the embeddings: vector, halfvec, bit or sparsevec")
+    vector_index: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True), comment="Method and options of the index over the embeddings; NULL for none"
+    )
+    text_config: Mapped[str] = mapped_column(Text, comment="Text search configuration that texts are read with")
+    chunking: Mapped[dict[str, Any]] = mapped_column(
+        JSONB, comment="How documents are cut: size and overlap of a chunk, and their unit"
+    )
+    embedder: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True), comment="Identity of the embedder that fills it; NULL until one does"
+    )
+    fields: Mapped[dict[str, str]] = mapped_column(
+        JSONB,
+        server_default=text("'{}'::jsonb"),
+        sort_order=1,
+        comment="Declared fields, name to type: str, int, float, bool or datetime",
+    )
+    text_index: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True), sort_order=2, comment="k1 and b of BM25 in the text index; NULL for none"
+    )
+    layout_version: Mapped[int] = mapped_column(SmallInteger, comment="Version of the layout of its tables")
+    created_at: Mapped[datetime.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), comment="When it was created"
+    )
 
 
 class DocumentMixin:
     """Columns of a `…_documents` table."""
 
-    id: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
-    title: Mapped[str | None] = mapped_column(Text)
-    uri: Mapped[str | None] = mapped_column(Text)
-    content_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    __table_args__: Any = {"comment": "Documents of a collection; their texts are in its table of chunks"}  # noqa: RUF012 - as above
+
+    id: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True, comment="Id, 1 to 512 bytes of UTF-8")
+    title: Mapped[str | None] = mapped_column(Text, comment="Title, at most 4096 bytes of UTF-8; NULL for none")
+    uri: Mapped[str | None] = mapped_column(
+        Text, comment="Where the document comes from, at most 8192 bytes of UTF-8; NULL for none"
+    )
+    content_hash: Mapped[bytes] = mapped_column(
+        LargeBinary, comment="16 bytes that tell whether the document was changed"
+    )
     # The attribute has an underscore because SQLAlchemy keeps `metadata` for itself; the column has none.
-    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
-    created_at: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
-    updated_at: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, comment="Metadata, an object of JSON")
+    created_at: Mapped[datetime.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), comment="When it was first written"
+    )
+    updated_at: Mapped[datetime.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), comment="When it was last changed"
+    )
 
 
 class ChunkMixin:
@@ -115,13 +152,19 @@ class ChunkMixin:
     The metadata is the document's, repeated so that a filter runs beside the vector index.
     """
 
-    ordinal: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    content: Mapped[str] = mapped_column(Text)
-    content_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    span_start: Mapped[int] = mapped_column(Integer)
-    span_end: Mapped[int] = mapped_column(Integer)
-    tokens: Mapped[int | None] = mapped_column(Integer)
-    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
+    __table_args__: Any = {"comment": "Chunks of a collection, each with its embedding"}  # noqa: RUF012 - as above
+
+    ordinal: Mapped[int] = mapped_column(
+        Integer, primary_key=True, autoincrement=False, comment="Place of the chunk in its document, from 0"
+    )
+    content: Mapped[str] = mapped_column(Text, comment="Text of the chunk")
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary, comment="16 bytes that tell whether the chunk was changed")
+    span_start: Mapped[int] = mapped_column(Integer, comment="First character of the chunk in its document, from 0")
+    span_end: Mapped[int] = mapped_column(Integer, comment="Character after the last one of the chunk, from 0")
+    tokens: Mapped[int | None] = mapped_column(Integer, comment="Tokens in the chunk; NULL where nobody counted them")
+    metadata_: Mapped[dict[str, Any]] = mapped_column(
+        "metadata", JSONB, comment="Metadata of the document, for filters beside the vector index"
+    )
 
 
 def _foreign_key(column: Any) -> ForeignKey:
@@ -148,9 +191,9 @@ class Chunk(ChunkMixin, Base):
     __tablename__ = "chunks"
 
     document_id: Mapped[str] = mapped_column(
-        Text(collation="C"), _foreign_key(Document.id), primary_key=True, sort_order=-1
+        Text(collation="C"), _foreign_key(Document.id), primary_key=True, sort_order=-1, comment=_DOCUMENT_ID
     )
-    embedding: Mapped[NDArray[np.float32]] = mapped_column(VectorColumn(), deferred=True)
+    embedding: Mapped[NDArray[np.float32]] = mapped_column(VectorColumn(), deferred=True, comment=_EMBEDDING)
     document: Mapped[Document] = relationship(back_populates="chunks")
 
 
@@ -232,14 +275,19 @@ def collection_models(
     class Chunk(ChunkMixin, CollectionBase):
         __tablename__ = chunks_table
 
-        document_id = mapped_column(Text(collation="C"), _foreign_key(Document.id), primary_key=True, sort_order=-1)
-        embedding = mapped_column(VectorColumn(space.storage, space.dimensions), nullable=False, deferred=True)
+        document_id = mapped_column(
+            Text(collation="C"), _foreign_key(Document.id), primary_key=True, sort_order=-1, comment=_DOCUMENT_ID
+        )
+        embedding = mapped_column(
+            VectorColumn(space.storage, space.dimensions), nullable=False, deferred=True, comment=_EMBEDDING
+        )
         content_tsv = mapped_column(
             TSVECTOR,
             Computed(
-                f"to_tsvector('{text_config}'::regconfig, \"left\"(content, {_INDEXED_CHARACTERS}))", persisted=True
+                f"to_tsvector('{text_config}'::regconfig, \"left\"(content, {INDEXED_CHARACTERS}))", persisted=True
             ),
             deferred=True,
+            comment=f"Lexemes of the first {INDEXED_CHARACTERS} characters of the text",
         )
 
         @declared_attr
@@ -263,6 +311,7 @@ def field_columns(fields: Mapping[str, FieldType], iso_timestamp: str) -> list[C
             name,
             _FIELD_COLUMNS[kind],
             Computed(generation_expression(name, kind, iso_timestamp=iso_timestamp), persisted=True),
+            comment=f"Declared field of type {kind}, generated from the metadata; NULL where it is missing",
         )
         for name, kind in sorted(fields.items())
     ]
@@ -304,16 +353,19 @@ def vector_index(column: Any, space: VectorSpace, index: VectorIndex) -> Index:
 
 
 def create_statements(models: CollectionModels, space: VectorSpace) -> list[ExecutableDDLElement]:
-    """Return the DDL of a collection in order: tables, the vectors' place in the row, indexes."""
-    statements: list[ExecutableDDLElement] = [CreateTable(table) for table in models.metadata.sorted_tables]
+    """Return the DDL of a collection in order: tables, comments, the vectors' place in the row, indexes."""
+    tables = models.metadata.sorted_tables
+    statements: list[ExecutableDDLElement] = [CreateTable(table) for table in tables]
+    for table in tables:
+        statements += [SetTableComment(table), *(SetColumnComment(column) for column in table.columns)]
     chunks = models.Chunk.__table__
-    if space.storage.bytes_for(space.dimensions) <= _LARGEST_INLINE_VECTOR:
+    if space.storage.most_bytes_for(space.dimensions) <= LARGEST_INLINE_VECTOR:
         # PLAIN keeps vectors in the row: exact scans and bulk loads are a third faster than out of line.
         plain: ExecutableDDLElement = DDL(  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
             f'ALTER TABLE "{chunks.schema}"."{chunks.name}" ALTER COLUMN embedding SET STORAGE PLAIN'
         )
         statements.append(plain)
-    for table in models.metadata.sorted_tables:
+    for table in tables:
         statements.extend(CreateIndex(index) for index in sorted_indexes(table))
     return statements
 

@@ -20,7 +20,7 @@ from vectordb.models import Collection as CollectionRow
 from vectordb.models import table_names
 from vectordb.validation import check_name
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 DEFAULT_COLLECTION = "default"
 DEFAULT_INDEX = HNSW()
 DEFAULT_TEXT_INDEX = BM25()

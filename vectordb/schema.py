@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, MetaData, Table, text
-from sqlalchemy.schema import CreateColumn, CreateIndex, ExecutableDDLElement
+from sqlalchemy.schema import CreateColumn, CreateIndex, ExecutableDDLElement, SetColumnComment
 
 from vectordb import registry, text_index
 from vectordb.errors import ConfigurationError
@@ -224,6 +224,7 @@ def add_field_columns(
         columns = [f"ADD COLUMN {CreateColumn(column).compile(dialect=connection.dialect)}" for column in table.columns]
         connection.execute(text(f"ALTER TABLE {quote(schema, name)} {', '.join(columns)}"))
         for column in table.columns:
+            connection.execute(SetColumnComment(column))
             field_index(column)
         for index in sorted_indexes(table):
             connection.execute(CreateIndex(index))

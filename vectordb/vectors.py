@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vectordb.errors import DimensionMismatch, InvalidVector
-from vectordb.metrics import Metric, Storage, VectorSpace
+from vectordb.metrics import MOST_NON_ZEROS, Metric, Storage, VectorSpace
 
 FloatMatrix = NDArray[np.float32]
 
@@ -20,7 +20,6 @@ FloatMatrix = NDArray[np.float32]
 _SMALLEST_NORM = 1e-18
 _LARGEST_NORM = 1e18
 _HALF_MAX = 65504.0
-_MAX_SPARSE_INDEXED = 1_000
 
 
 def as_matrix(values: Any, space: VectorSpace) -> FloatMatrix:
@@ -123,7 +122,7 @@ def _check_values(matrix: FloatMatrix, space: VectorSpace) -> None:
     if space.storage is Storage.SPARSEVEC:
         filled = np.count_nonzero(matrix, axis=1)
         _refuse(
-            filled > _MAX_SPARSE_INDEXED, f"has over {_MAX_SPARSE_INDEXED} values that are not zero: too many to index"
+            filled > MOST_NON_ZEROS, f"has over {MOST_NON_ZEROS} values that are not zero: too many to index"
         )
 
 

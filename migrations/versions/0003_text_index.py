@@ -6,9 +6,6 @@ Revises: 0002
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -18,6 +15,7 @@ from vectordb.migration.operations import migration_options
 from vectordb.registry import DEFAULT_COLLECTION
 from vectordb.schema import run_sql
 from vectordb.tables import quote
+from vectordb.text_functions import install_text_functions, text_function_names
 from vectordb.text_index import create_text_index, drop_text_index
 
 revision = "0003"
@@ -25,13 +23,11 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-FUNCTIONS = Path(__file__).with_name("0003_text_functions.sql")
-
 
 def upgrade() -> None:
     options = migration_options(op)
     schema, default = options.schema, options.text_index()
-    run_sql(op.get_bind(), [FUNCTIONS.read_text("utf-8").replace("{schema}", quote(schema))])
+    install_text_functions(op.get_bind(), schema)
     op.add_column("collections", sa.Column("text_index", postgresql.JSONB), schema=schema)
     collections = _collections(schema)
     registered = sa.select(collections.c.name, collections.c.chunks_table, collections.c.text_config)
@@ -50,9 +46,8 @@ def downgrade() -> None:
     for chunks in op.get_bind().scalars(sa.select(collections.c.chunks_table)).all():
         run_sql(op.get_bind(), drop_text_index(schema, chunks))
     op.drop_column("collections", "text_index", schema=schema)
-    names = re.findall(r"^CREATE FUNCTION \{schema\}\.(\w+)", FUNCTIONS.read_text("utf-8"), re.MULTILINE)
     # At once, because some call others.
-    op.execute(f"DROP FUNCTION {', '.join(quote(schema, name) for name in names)}")
+    op.execute(f"DROP FUNCTION {', '.join(quote(schema, name) for name in text_function_names())}")
     op.execute(sa.update(collections).values(layout_version=2))
 
 

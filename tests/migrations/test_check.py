@@ -91,7 +91,7 @@ def test_an_extension_outside_the_search_path_is_clean(database_url: str) -> Non
         ("CREATE INDEX mine ON chunks (tokens)", "mine"),
         ("DROP TABLE chunks", "chunks"),
         ("ALTER TABLE collections DROP CONSTRAINT collections_chunks_table_key", "chunks_table"),
-        ("ALTER TABLE collections DROP COLUMN fields", "fields"),
+        ("ALTER TABLE collections DROP COLUMN fields CASCADE", "fields"),
         ("ALTER TABLE documents ALTER COLUMN created_at DROP DEFAULT", "created_at"),
         ("ALTER TABLE documents DROP COLUMN year", "year"),
         ("ALTER TABLE chunks ALTER COLUMN year TYPE int", "year"),
@@ -113,6 +113,8 @@ def test_a_field_generated_otherwise_is_found(shared_url: str, schema: str) -> N
         f"ALTER TABLE {schema}.chunks DROP COLUMN year",
         f"ALTER TABLE {schema}.chunks ADD COLUMN year bigint"
         " GENERATED ALWAYS AS ((metadata -> 'year')::numeric::bigint) STORED",
+        f"COMMENT ON COLUMN {schema}.chunks.year IS"
+        " 'Declared field of type int, generated from the metadata; NULL where it is missing'",
         f"CREATE INDEX chunks_year_idx ON {schema}.chunks (year)",
     )
     with pytest.warns(UserWarning, match=r"Computed default on .*chunks\.year"):

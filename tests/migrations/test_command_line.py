@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.migrations.support import ROOT, objects, rows, run_alembic, vector_index
+from vectordb.migration import HEAD
 
 HALF = "hnsw (embedding halfvec_l2_ops) WITH (m='24', ef_construction='64')"
 
@@ -35,7 +36,7 @@ def test_x_options_shape_the_default_collection(database_url: str, copy: Path) -
     assert check.returncode == 0, check.stderr
     assert "No new upgrade operations detected" in check.stdout
     current = run_alembic("current", folder=copy, url=database_url)
-    assert current.stdout.strip() == "0003 (head)"
+    assert current.stdout.strip() == f"{HEAD} (head)"
 
     down = run_alembic("downgrade", "base", folder=copy, url=database_url)
     assert down.returncode == 0, down.stderr

@@ -167,13 +167,16 @@ def pgvector_schema(url: str) -> str:
 def test_an_extension_of_another_role_stays(role: str, database_url: str) -> None:
     upgrade(database_url, dimensions="5")
     execute(database_url, f"ALTER DATABASE {make_url(database_url).database} OWNER TO {role}")
+    owned = (
+        "SELECT CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, oid::regclass::text FROM pg_class"
+        " WHERE relnamespace = 'vectordb'::regnamespace AND relkind IN ('r', 'v')"
+        " UNION ALL SELECT 'FUNCTION', oid::regprocedure::text FROM pg_proc"
+        " WHERE pronamespace = 'vectordb'::regnamespace"
+    )
     execute(
         database_url,
         f"ALTER SCHEMA vectordb OWNER TO {role}",
-        *(
-            f"ALTER TABLE vectordb.{name} OWNER TO {role}"
-            for name in ("alembic_version", "collections", "documents", "chunks")
-        ),
+        *(f"ALTER {kind} {name} OWNER TO {role}" for kind, name in rows(database_url, owned)),
     )
     downgrade(as_role(database_url, role))
     assert rows(database_url, "SELECT to_regnamespace('vectordb')::text") == [(None,)]

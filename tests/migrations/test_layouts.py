@@ -78,7 +78,23 @@ def shape(url: str) -> set[tuple[Any, ...]]:
         " WHERE relnamespace = 'vectordb'::regnamespace AND NOT tgisinternal",
     )
     found += rows(url, "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'vectordb'::regnamespace")
+    found += rows(url, "SELECT viewname, definition FROM pg_views WHERE schemaname = 'vectordb'")
+    found += commented(url)
     return set(found)
+
+
+def commented(url: str) -> list[tuple[str, str | None]]:
+    """Return everything in the schema that may have a comment, with its comment."""
+    return rows(
+        url,
+        "SELECT coalesce(c.oid::regclass::text || '.' || a.attname, c.oid::regclass::text), d.description"
+        " FROM pg_class c LEFT JOIN LATERAL (SELECT 0 AS attnum, NULL AS attname UNION ALL SELECT attnum, attname"
+        " FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) a ON true"
+        " LEFT JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND objsubid = attnum"
+        " WHERE c.relnamespace = 'vectordb'::regnamespace AND c.relkind IN ('r', 'v')"
+        " UNION ALL SELECT p.oid::regprocedure::text, obj_description(p.oid, 'pg_proc') FROM pg_proc p"
+        " WHERE p.pronamespace = 'vectordb'::regnamespace",
+    )
 
 
 def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -206,7 +222,14 @@ def test_settings_that_the_metadata_contradicts_change_nothing(first_url: str) -
 
 def test_the_texts_of_an_old_database_are_indexed(old_url: str) -> None:
     upgrade(old_url)
-    counted = rows(old_url, "SELECT lexeme, texts, occurrences FROM vectordb.texts_chunks_lexemes ORDER BY 1")
+    counted = rows(
+        old_url,
+        'SELECT lexeme COLLATE "C", sum(texts)::bigint, sum(occurrences)::bigint FROM ('
+        "SELECT lexeme, texts, occurrences FROM vectordb.texts_chunks_lexemes UNION ALL"
+        " SELECT lexeme, sign, sign * cardinality(positions) FROM vectordb.texts_chunks_text_changes, unnest(content)"
+        " UNION ALL SELECT '', sign, sign * length FROM vectordb.texts_chunks_text_changes"
+        ") AS parts GROUP BY 1 ORDER BY 1",
+    )
     assert counted == rows(
         old_url,
         'SELECT word COLLATE "C", ndoc::bigint, nentry::bigint'
@@ -221,10 +244,10 @@ def test_the_texts_of_an_old_database_are_indexed(old_url: str) -> None:
         }
 
 
-def test_the_settings_keep_an_old_default_collection_without_text_index(old_url: str) -> None:
-    upgrade(old_url, text_index="none")
-    check(old_url)
-    with vectordb.connect(old_url) as db:
+def test_the_settings_keep_an_old_default_collection_without_text_index(first_url: str) -> None:
+    upgrade(first_url, text_index="none")
+    check(first_url)
+    with vectordb.connect(first_url) as db:
         assert db.collection().text_index is None
         assert db.collection("texts").text_index == BM25()
-    assert rows(old_url, "SELECT to_regclass('vectordb.chunks_lexemes')") == [(None,)]
+    assert rows(first_url, "SELECT to_regclass('vectordb.chunks_lexemes')") == [(None,)]
