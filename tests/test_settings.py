@@ -8,7 +8,7 @@ import pytest
 
 import vectordb
 from vectordb import Metric, Storage, errors
-from vectordb.migration.options import MigrationOptions
+from vectordb.bootstrap.options import MigrationOptions
 from vectordb.settings import Settings
 
 

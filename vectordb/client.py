@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine
 
-from vectordb import migration, registry, schema
+from vectordb import bootstrap, registry, schema
+from vectordb.bootstrap.options import MigrationOptions
 from vectordb.chunking import Chunking
 from vectordb.collection import Collection, Where
 from vectordb.database import Database, open_configured
@@ -22,7 +23,6 @@ from vectordb.extension import Extension, require_extension
 from vectordb.fields import FieldLike, check_fields
 from vectordb.indexes import BM25, VectorIndex
 from vectordb.metrics import Metric, Storage, VectorSpace
-from vectordb.migration.options import MigrationOptions
 from vectordb.planner import Memory
 from vectordb.registry import DEFAULT_COLLECTION, DEFAULT_INDEX, DEFAULT_TEXT_INDEX, CollectionConfig
 from vectordb.settings import Settings
@@ -106,13 +106,13 @@ class VectorDB:
             ExtensionError: pgvector is missing and this role may not create it, or is too old.
             DatabaseError: Or the kind that fits; nothing is changed then.
         """
-        migration.upgrade(self._database.engine, self._options)
+        bootstrap.upgrade(self._database.engine, self._options)
 
     def migrate_if_new(self) -> None:
         """Create the tables in a database that has none, or has those of an older version."""
         with self._database.begin() as connection:
-            revision = migration.current_revision(connection, self._database.schema)
-        if revision is None or revision < migration.HEAD:
+            revision = bootstrap.current_revision(connection, self._database.schema)
+        if revision is None or revision < bootstrap.HEAD:
             self.migrate()
 
     def create_collection(
@@ -155,7 +155,7 @@ class VectorDB:
             SchemaError: The database has not been migrated.
             DatabaseError: Or the kind that fits; nothing is created then.
         """
-        config, chosen = _declare(
+        config, chosen = declare_collection(
             name,
             embedder=embedder,
             dimensions=dimensions,
@@ -168,7 +168,7 @@ class VectorDB:
             chunking=chunking,
         )
         with self._begin() as connection:
-            migration.lock(connection)
+            bootstrap.lock(connection)
             if self._exists(connection, config.name):
                 raise CollectionExists(
                     f"a collection named {name!r} exists; open it with db.collection({name!r})", name=name
@@ -254,7 +254,7 @@ class VectorDB:
         """
         check_name(name)
         with self._begin() as connection:
-            migration.lock(connection)
+            bootstrap.lock(connection)
             schema.drop_collection(connection, registry.get_collection(connection, name), self._database.schema)
         self._memories.pop(name, None)
 
@@ -285,7 +285,7 @@ class VectorDB:
         """Open a transaction in which the tables are known to be there."""
         with self._database.begin() as connection:
             if self._extension is None:
-                migration.require_head(connection, self._database.schema)
+                bootstrap.require_head(connection, self._database.schema)
                 self._extension = require_extension(connection)
             yield connection
 
@@ -304,7 +304,7 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _declare(
+def declare_collection(
     name: str,
     *,
     embedder: EmbedderLike | None,

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Index, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
-from vectordb import migration, registry, schema
+from vectordb import bootstrap, registry, schema
 from vectordb.collection import Collection, Where
 from vectordb.database import Database
 from vectordb.errors import ConnectionFailed
@@ -159,7 +159,7 @@ def examine(
             findings += [
                 check_postgres(version, datetime.datetime.now(datetime.UTC).date()),
                 check_extension(find_extension(connection)),
-                check_revision(migration.current_revision(connection, database.schema)),
+                check_revision(bootstrap.current_revision(connection, database.schema)),
             ]
             if any(finding.level is Level.PROBLEM for finding in findings):
                 return findings
@@ -204,7 +204,7 @@ def check_extension(extension: Extension | None) -> Finding:
 
 def check_revision(revision: str | None) -> Finding:
     """Judge the revision of the tables; None is that there are none."""
-    subject, head = "tables", migration.HEAD
+    subject, head = "tables", bootstrap.HEAD
     if revision == head:
         return Finding(Level.OK, subject, f"revision {revision}, that of this library")
     if revision is None:

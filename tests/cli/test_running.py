@@ -43,8 +43,8 @@ ALL = dict(commands())
 def test_the_commands_are_those_of_the_design() -> None:
     names = {" ".join(words) for words in ALL}
     assert names == {
-        "demo", "migrate", "upsert", "search", "get", "export", "patch", "delete", "count", "facets", "doctor",
-        "eval",
+        "demo", "migrate", "revision", "upsert", "search", "get", "export", "patch", "delete", "count", "facets",
+        "doctor", "eval",
         "collection create", "collection list", "collection show", "collection drop",
         "field add", "field drop",
         "index create", "index drop", "index list", "index create-text", "index drop-text",
@@ -56,6 +56,8 @@ def test_the_commands_are_those_of_the_design() -> None:
 def test_every_command(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     command = ALL[words]
     needed = {"--json", "--path"} if words[0] == "server" else {"--json", "--path", "--url"}
+    if words == ("revision",):
+        needed = {"--json", "--config"}  # it asks no database
     assert needed <= options(command)
     assert running.run([*words, "--help"]) == 0
     shown = capsys.readouterr().out

@@ -17,8 +17,8 @@ from alembic.config import Config
 from sqlalchemy import make_url
 
 from vectordb import migration
+from vectordb.bootstrap.options import MigrationOptions
 from vectordb.database import open_engine
-from vectordb.migration.options import MigrationOptions
 from vectordb.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -48,7 +48,7 @@ def downgrade() -> None:
 ENVIRONMENT = """from alembic import context
 from sqlalchemy import NullPool, create_engine
 
-import vectordb.migration.operations
+import vectordb.migration
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=NullPool)
 with engine.begin() as connection:

@@ -7,7 +7,7 @@ import pytest
 import vectordb
 from tests.migrations.support import check, objects, rows, upgrade, vector_index
 from vectordb import errors
-from vectordb.migration.options import MigrationOptions
+from vectordb.bootstrap.options import MigrationOptions
 from vectordb.settings import Settings
 
 

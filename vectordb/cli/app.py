@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from vectordb.cli import collections, demo, doctor, documents, evaluation, fields, indexes, migrate, search, server
+from vectordb.cli import (
+    collections,
+    demo,
+    doctor,
+    documents,
+    evaluation,
+    fields,
+    indexes,
+    migrate,
+    revision,
+    search,
+    server,
+)
 from vectordb.cli.output import print_line
 
 app = typer.Typer(
@@ -17,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(demo.app)
 app.add_typer(migrate.app)
+app.add_typer(revision.app)
 app.add_typer(documents.app)
 app.add_typer(search.app)
 app.add_typer(evaluation.app)

@@ -35,12 +35,8 @@ def create(
     text_index: options.TextIndex = None,
     k1: options.K1 = None,
     b: options.B = None,
-    chunk_size: Annotated[
-        int | None, typer.Option("--chunk-size", help="Most tokens per chunk. Default: the model's limit.")
-    ] = None,
-    chunk_overlap: Annotated[
-        int | None, typer.Option("--chunk-overlap", help="Tokens that neighbouring chunks share. Default: 0.")
-    ] = None,
+    chunk_size: options.ChunkSize = None,
+    chunk_overlap: options.ChunkOverlap = None,
     url: options.Url = None,
     path: options.DataPath = None,
     as_json: options.Json = False,

@@ -16,8 +16,8 @@ from vectordb.cli.output import print_json, print_line, print_note
 from vectordb.cli.progress import waiting
 
 if TYPE_CHECKING:
+    from vectordb.bootstrap.options import MigrationOptions
     from vectordb.database import Database
-    from vectordb.migration.options import MigrationOptions
 
 app = typer.Typer()
 
@@ -82,8 +82,8 @@ def _open(
     overrides: Mapping[str, Any], url: str | None, path: Path | None
 ) -> Iterator[tuple[Database, MigrationOptions]]:
     """Open the database that `vectordb.connect` would open, but leave its tables alone."""
+    from vectordb.bootstrap.options import MigrationOptions
     from vectordb.database import Database, open_configured
-    from vectordb.migration.options import MigrationOptions
     from vectordb.settings import Settings
 
     settings = Settings()
@@ -98,15 +98,15 @@ def _open(
 
 
 def _revision(database: Database, chosen: MigrationOptions) -> str | None:
-    from vectordb import migration
+    from vectordb import bootstrap
 
     with database.begin() as connection:
-        return migration.current_revision(connection, chosen.schema)
+        return bootstrap.current_revision(connection, chosen.schema)
 
 
 def _move(database: Database, chosen: MigrationOptions, before: str | None, to: str, *, yes: bool) -> None:
     """Upgrade or downgrade, whichever leads to the revision."""
-    from vectordb import migration
+    from vectordb import bootstrap
 
     # Revisions are numbered, so their order is that of their names.
     down = before is not None and to != "head" and (to == "base" or to < before)
@@ -114,4 +114,4 @@ def _move(database: Database, chosen: MigrationOptions, before: str | None, to: 
         lost = "every collection with its data" if to == "base" else "what only later versions hold"
         confirm(f"go back from {before} to {to}, which deletes {lost}", yes=yes)
     with waiting("Migrating"):
-        (migration.downgrade if down else migration.upgrade)(database.engine, chosen, to)
+        (bootstrap.downgrade if down else bootstrap.upgrade)(database.engine, chosen, to)

@@ -73,6 +73,12 @@ TextIndex = Annotated[
 ]
 K1 = Annotated[float | None, typer.Option("--k1", help="BM25: how much repeated words count more. Default: 1.2.")]
 B = Annotated[float | None, typer.Option("--b", help="BM25: how much long texts are held against them. Default: 0.75.")]
+ChunkSize = Annotated[
+    int | None, typer.Option("--chunk-size", help="Most tokens per chunk. Default: the model's limit.")
+]
+ChunkOverlap = Annotated[
+    int | None, typer.Option("--chunk-overlap", help="Tokens that neighbouring chunks share. Default: 0.")
+]
 
 Fields = Annotated[
     list[str] | None,

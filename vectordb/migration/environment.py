@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from logging.config import fileConfig
 from typing import Any
 
-import pgvector.sqlalchemy  # noqa: F401 - teaches reflection the types of pgvector
 from alembic import context
 from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.engine import Engine
@@ -18,11 +17,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from vectordb import registry
+from vectordb.bootstrap import VERSION_TABLE, lock
+from vectordb.bootstrap.options import MigrationOptions
 from vectordb.database import SCHEMA, begin, open_configured
 from vectordb.errors import ConfigurationError
 from vectordb.extension import drop_extension_if_ours, find_extension
-from vectordb.migration import VERSION_TABLE, lock, operations  # noqa: F401 - registers the operations
-from vectordb.migration.options import MigrationOptions
 from vectordb.models import Base, iso_timestamp_function, table_names, text_index_name
 from vectordb.registry import DEFAULT_COLLECTION
 from vectordb.schema import add_to_search_path, models_of
