@@ -35,7 +35,8 @@ _ERRORS: dict[str, tuple[type[DatabaseError], str | None]] = {
     "3F000": (SchemaError, f"the schema of vectordb is missing; {_MIGRATE}"),
     "42703": (SchemaError, f"a table of vectordb has another layout; {_MIGRATE}"),
     "42704": (ExtensionError, f"a type or operator of pgvector is missing; {_MIGRATE}"),
-    "25006": (DatabaseError, "the database is read-only; connect to the primary to write"),
+    "25006": (DatabaseError, "the transaction is read-only; begin one that may write, or connect to the primary"),
+    "25P02": (DatabaseError, "an earlier statement of the transaction failed; roll it back first, then try again"),
     # Messages of these two classes quote values, and values are the user's content.
     "22": (DatabaseError, "PostgreSQL refused a value"),
     "23": (DatabaseError, "a constraint of the table was violated"),
@@ -69,9 +70,18 @@ def raise_translated(error: Exception, url: URL, *, connecting: bool = False, lo
     for length in (5, 3, 2):
         if state[:length] in _ERRORS:
             kind, message = _ERRORS[state[:length]]
-            raise kind(f"{message} ({where}, SQLSTATE {state})", sqlstate=state) from None
+            raise kind(f"{message}{_constraint(original)} ({where}, SQLSTATE {state})", sqlstate=state) from None
     primary = original.diag.message_primary if isinstance(original, psycopg.Error) else None
     raise DatabaseError(f"PostgreSQL at {where} reports: {primary} (SQLSTATE {state})", sqlstate=state) from None
+
+
+def _constraint(error: object) -> str:
+    """Name the constraint or the column that a row violates: names of the schema, and no content."""
+    if not isinstance(error, psycopg.IntegrityError):
+        return ""
+    named, column, table = error.diag.constraint_name, error.diag.column_name, error.diag.table_name
+    what = f"constraint {named!r}" if named else f"column {column!r} may not be NULL" if column else ""
+    return f": {what}, table {table!r}" if what else ""
 
 
 def sqlstate(error: Exception) -> str | None:
