@@ -121,9 +121,7 @@ def _check_values(matrix: FloatMatrix, space: VectorSpace) -> None:
             _refuse(~halved.any(axis=1), "becomes all zeros in halfvec; normalise it to length 1")
     if space.storage is Storage.SPARSEVEC:
         filled = np.count_nonzero(matrix, axis=1)
-        _refuse(
-            filled > MOST_NON_ZEROS, f"has over {MOST_NON_ZEROS} values that are not zero: too many to index"
-        )
+        _refuse(filled > MOST_NON_ZEROS, f"has over {MOST_NON_ZEROS} values that are not zero: too many to index")
 
 
 def _refuse(bad: NDArray[np.bool_] | np.bool_, why: str) -> None:
