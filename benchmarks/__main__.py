@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import vectordb
-from benchmarks import filtering, ranking, searching, writing
+from benchmarks import filtering, orm, ranking, searching, writing
 from benchmarks.data import check_wordnet
 from benchmarks.measure import FLOOR, FLOOR_AGAIN, Row
 from vectordb.server import EmbeddedServer
@@ -34,10 +34,10 @@ def main() -> None:
     parser.add_argument(
         "--rows", type=int, help="of the benchmarks of searches; 100,000, and all passages for rankings"
     )
-    parser.add_argument("--only", choices=["write", "search", "filter", "ranking"], help="run one of them")
+    parser.add_argument("--only", choices=["write", "search", "filter", "ranking", "orm"], help="run one of them")
     parser.add_argument("--url", help="a database to use; tables bench_… are made and dropped in it")
     arguments = parser.parse_args()
-    if arguments.only not in ("write", "search"):
+    if arguments.only not in ("write", "search", "orm"):
         check_wordnet()
     searched = arguments.rows or 100_000
     with _database(arguments.url) as url, vectordb.connect(url) as db:
@@ -52,6 +52,8 @@ def main() -> None:
                 rows += filtering.run(db, raw, rows=searched, rounds=100)
             if arguments.only in (None, "ranking"):
                 rows += ranking.run(db, raw, rows=arguments.rows)
+            if arguments.only in (None, "orm"):
+                rows += orm.run(db, raw, rows=searched, rounds=15, searches=2_000)
             (version,) = raw.execute("SELECT version()").fetchone() or ("",)
     _print(rows)
     _write(rows, version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -54,6 +55,8 @@ from tests.support import HashedEmbedder, hashed_words
 from vectordb import F
 from vectordb.errors import InvalidFilter
 from vectordb.orm import embedding_column, text_search_column
+from vectordb.orm.conditions import model_condition
+from vectordb.orm.mapping import ModelMapping
 from vectordb.orm.repository import Repository
 
 ROWS = 2_000
@@ -176,10 +179,10 @@ class Item(Base):
 
     @hybrid_property
     def cheap(self) -> Any:
-        return self.price < 5
+        return self.price < 5  # type: ignore[operator] # of the class, an expression
 
 
-Item.reviews_written = column_property(  # type: ignore[attr-defined]
+Item.reviews_written = column_property(
     select(func.count(Review.id)).where(Review.item_id == Item.id).correlate_except(Review).scalar_subquery(),
     deferred=True,
 )
@@ -258,6 +261,10 @@ def repository() -> Repository[Item]:
     return Repository(Item, HashedEmbedder())
 
 
+def distances(found: Any) -> Any:
+    return np.array([hit.distance for hit in found])
+
+
 def assert_same(session: Session, repository: Repository[Item], where: Sequence[Any], join: Sequence[Any] = ()) -> int:
     """Check what every kind of search finds against SQLAlchemy's own SELECT, and return how many match."""
     statement = select(Item.id).where(*where)
@@ -265,14 +272,13 @@ def assert_same(session: Session, repository: Repository[Item], where: Sequence[
         statement = statement.join(*target) if isinstance(target, tuple) else statement.join(target)
     matching = np.array(sorted(set(session.scalars(statement))), dtype=int)
     expected = np.sort(DISTANCES[matching])[:10]
-    for options in ({"exact": True}, {"strategy": "iterative", "ef_search": 1000}, {}):
-        found = repository.search(session, QUERY, where=where, join=join, **options)  # type: ignore[arg-type]
+    asked: list[dict[str, Any]] = [{"exact": True}, {"strategy": "iterative", "ef_search": 1000}, {}]
+    for options in asked:
+        found = repository.search(session, QUERY, where=where, join=join, **options)
         ids = [entity.id for entity in found.entities]
         assert len(set(ids)) == len(ids) == len(expected), options
         assert set(ids) <= set(matching.tolist()), options
-        np.testing.assert_allclose(
-            [hit.distance for hit in found], expected, rtol=1e-4, atol=1e-6, err_msg=str(options)
-        )
+        np.testing.assert_allclose(distances(found), expected, rtol=1e-4, atol=1e-6, err_msg=str(options))
     with_word = {id for id in matching.tolist() if "red" in ITEMS[id]["body"]}
     by_text = repository.search(session, "red", mode="text", where=where, join=join, limit=ROWS)
     assert {entity.id for entity in by_text.entities} == with_word
@@ -394,6 +400,13 @@ def test_joins(session: Session, repository: Repository[Item], name: str) -> Non
     assert assert_same(session, repository, where, join) > 0
 
 
+@pytest.mark.parametrize("name", JOINS)
+def test_what_is_searched_is_not_joined_once_more(name: str) -> None:
+    condition = model_condition(ModelMapping.of(Item), *JOINS[name])
+    assert condition is not None
+    assert not re.search(r"\bitems(,| \n|$)", condition.sql), condition.sql
+
+
 def test_one_join_needs_no_list(session: Session, repository: Repository[Item]) -> None:
     for target in (Item.maker, (Maker, Maker.id == Item.maker_id), (maker, maker.id == Item.maker_id), (Item.maker,)):
         name = maker.name if isinstance(target, tuple) and target[0] is maker else Maker.name
@@ -453,7 +466,9 @@ def test_what_is_no_condition(session: Session, repository: Repository[Item], na
     assert session.scalar(select(1)) == 1
 
 
-@pytest.mark.parametrize("join", ["maker", Item.price, 5, [Item.maker, Item.reviews, 7], Item.price < 3, Maker.country])
+@pytest.mark.parametrize(
+    "join", ["maker", Item.price, 5, [Item.maker, Item.reviews, 7], Item.price < 3, Maker.country, Item.parent]
+)
 def test_what_is_no_join(session: Session, repository: Repository[Item], join: Any) -> None:
     with pytest.raises(InvalidFilter, match="join"):
         repository.search(session, QUERY, join=join)
@@ -468,9 +483,10 @@ def test_a_filtered_statement_is_never_prepared(session: Session, repository: Re
     driver: Any = session.connection().connection.driver_connection
     before = driver.prepare_threshold
     session.execute(text("DEALLOCATE ALL"))
+    asked: list[dict[str, Any]] = [{"mode": "vector"}, {"mode": "text"}, {}]
     for number in range(12):
-        for options in ({"mode": "vector"}, {"mode": "text"}, {}):
-            repository.search(session, "red", where=Item.price < number, **options)  # type: ignore[arg-type]
+        for options in asked:
+            repository.search(session, "red", where=Item.price < number, **options)
     prepared = session.scalars(text("SELECT statement FROM pg_prepared_statements")).all()
     assert not [statement for statement in prepared if "price" in statement]
     assert driver.prepare_threshold == before

@@ -147,6 +147,18 @@ def test_of_async_sessions(url: str, embedder: HashedEmbedder, repository: Repos
     assert embedder.seen[:2] == ["async", "by upsert"]
 
 
+def test_another_embedder_is_refused(engine: Engine, repository: Repository[Note]) -> None:
+    with Session(engine) as session:
+        repository.upsert(session, {"body": "a"})
+        other = HashedEmbedder()
+        other._name = "other words"
+        embed_on_flush(session, Repository(Note, other, column="embedding"))
+        session.add(Note(body="b"))
+        with pytest.raises(errors.EmbedderMismatch, match="second embedding column"):
+            session.flush()
+        assert not other.seen
+
+
 def test_what_cannot_be_heard_is_refused(repository: Repository[Note]) -> None:
     with pytest.raises(errors.ConfigurationError, match="sessionmaker"):
         embed_on_flush(object(), repository)

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, declarative_base, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tests.conftest import Databases
 from tests.orm.conftest import plain_engine
 from tests.orm.models import Animal, Category, Dog, Image, Note, Product
 from tests.support import HashedEmbedder, hashed_words
-from vectordb import RRF, FunctionEmbedder, errors
+from vectordb import BM25, RRF, FunctionEmbedder, errors
 from vectordb.orm import embedding_column, text_search_column
 from vectordb.orm.catalogue import IndexMismatchWarning
 from vectordb.orm.repository import Repository
+from vectordb.text_functions import install_text_functions
+from vectordb.text_index import create_text_index, drop_text_index
 
 
 class Base(DeclarativeBase):
@@ -63,17 +65,13 @@ def test_models_that_cannot_be_searched(session: Session) -> None:
         (Product, "search", "Product has no embedding column 'search'; it has 'embedding'"),
         (Product, "nothing", "Product has no embedding column 'nothing'"),
         (int, None, "int is not a mapped class"),
-        (declarative_base(), None, "not a mapped class"),
+        (DeclarativeBase, None, "not a mapped class"),
         (Product(), None, "not a mapped class"),
     ):
         repository: Repository[Any] = Repository(model, HashedEmbedder(), column=column)  # type: ignore[arg-type]
-        for call in (
-            lambda r=repository: r.search(session, "red"),
-            lambda r=repository: r.nearest("red"),
-            lambda r=repository: r.ranked("red"),
-        ):
+        for method, given in (("search", [session, "red"]), ("nearest", ["red"]), ("ranked", ["red"])):
             with pytest.raises(errors.ConfigurationError) as caught:
-                call()
+                getattr(repository, method)(*given)
             assert message in str(caught.value)
     with pytest.raises(errors.ConfigurationError, match="Animal has no text index, which mode='text' needs"):
         Repository(Animal, HashedEmbedder()).search(session, "red", mode="text")
@@ -127,7 +125,9 @@ def test_an_embedder_of_other_dimensions(session: Session) -> None:
 def test_an_embedder_that_did_not_fill_the_table(texts: Session) -> None:
     other = Repository(Text, FunctionEmbedder(hashed_words, dimensions=16, name="other words"))
     for mode in (None, "vector", "hybrid"):
-        with pytest.raises(errors.EmbedderMismatch, match="Text.embedding was filled by another embedder than 'other"):
+        with pytest.raises(
+            errors.EmbedderMismatch, match=r"Text\.embedding was filled by another embedder than 'other"
+        ):
             other.search(texts, "red", mode=mode)
     # A vector of the caller's, and words, are no matter of the embedder.
     assert other.search(texts, hashed_words(["red"])[0], limit=1)[0].entity.body == "red"
@@ -174,7 +174,7 @@ def test_no_pgvector(empty: Engine) -> None:
 def test_no_text_index_in_the_database(texts: Session) -> None:
     texts.execute(text("DROP FUNCTION texts_text_plan(text, float8, regconfig)"))
     repository = Repository(Text, HashedEmbedder())
-    with pytest.raises(errors.ConfigurationError, match="no text index.*migrate"):
+    with pytest.raises(errors.ConfigurationError, match=r"no text index.*migrate"):
         repository.search(texts, "red", mode="text")
     assert repository.search(texts, "red").plan.mode == "vector"
     texts.rollback()
@@ -212,3 +212,21 @@ def test_a_model_that_is_a_dataclass(session: Session) -> None:
     repository = Repository(Note, HashedEmbedder())
     repository.upsert(session, [Note(content="red"), Note(content="blue")])
     assert repository.search(session, "red", limit=1)[0].entity.content == "red"
+
+
+def test_the_shared_functions_may_be_in_another_schema(empty: Engine) -> None:
+    with empty.begin() as connection:
+        Base.metadata.create_all(connection)
+        for statement in drop_text_index("public", "texts", column="search"):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("DROP SCHEMA vectordb CASCADE")
+        install_text_functions(connection, "The Library")
+        made = create_text_index(
+            "public", "texts", column="search", config="english", index=BM25(), functions="The Library"
+        )
+        for statement in made:
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+    repository = Repository(Text, HashedEmbedder())
+    with Session(empty) as session:
+        repository.upsert(session, [{"id": 1, "body": "red shoe"}, {"id": 2, "body": "blue hat"}])
+        assert [hit.entity.id for hit in repository.search(session, "hat", mode="text")] == [2]

@@ -228,7 +228,7 @@ def test_what_no_select_can_be_made_of(products: Repository[Product]) -> None:
         (lambda: products.ranked("red", candidates=0), InvalidInput, "candidates"),
         (lambda: products.ranked("red", ef_search=1001), InvalidInput, "ef_search"),
         (lambda: products.ranked("red", where=Category.name == "x"), InvalidFilter, "not joined"),
-        (lambda: products.ranked(QUERY), InvalidInput, "words"),  # type: ignore[arg-type]
+        (lambda: products.ranked(QUERY), InvalidInput, "words"),
         (lambda: images.ranked("red"), ConfigurationError, "text index"),
     ]
     for call, kind, message in cases:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, Session, mapped_column, relationship
 
 from tests.conftest import Databases
 from tests.support import HashedEmbedder, hashed_words
@@ -38,7 +38,7 @@ from vectordb import FunctionEmbedder, errors
 from vectordb.documents import UpsertResult
 from vectordb.orm import embedding_column
 from vectordb.orm.mapping import ModelMapping
-from vectordb.orm.writing import upsert
+from vectordb.orm.upserting import upsert
 
 DIMENSIONS = 16
 
@@ -105,10 +105,12 @@ class Page(Base):
     seen: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     data: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     plain: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    shown: Mapped[str | None]
     tags: Mapped[list[str] | None] = mapped_column(ARRAY(String))
     raw: Mapped[bytes | None]
     flag: Mapped[bool | None]
     vector = embedding_column(DIMENSIONS, source=("title", "content"), index=None)
+    hidden = embedding_column(DIMENSIONS, source=("secret", "shown"), index=None)
     image = embedding_column(3, storage="halfvec", index=None)
 
 
@@ -122,6 +124,20 @@ class Job(Base):
     kind: Mapped[str]
     name: Mapped[str]
     embedding = embedding_column(DIMENSIONS, source=lambda row: f"a job: {_field(row, 'name')}", index=None)
+
+
+class Errand(Base):
+    """A source that is a property."""
+
+    __tablename__ = "errands"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    embedding = embedding_column(DIMENSIONS, source="told", index=None)
+
+    @property
+    def told(self) -> str:
+        return f"errand {self.name}"
 
 
 class Print(Job):
@@ -139,6 +155,17 @@ class Item(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str]
     name: Mapped[str]
+
+
+class Event(MappedAsDataclass, Base):
+    """A dataclass, with defaults that are SQL."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    code: Mapped[str] = mapped_column(insert_default=func.upper("new"), onupdate=func.lower("OLD"), init=False)
+    embedding: Mapped[Any] = embedding_column(DIMENSIONS, source="name", index=None, init=False)
 
 
 class Book(Item):
@@ -255,6 +282,24 @@ def test_a_given_vector_wins_and_none_leaves_no_vector(session: Session, embedde
     for blank in ("  ", None):
         upsert(PRODUCTS, embedder, session, row | {"body": blank})
         assert tuple(session.execute(hashed).one()) == (None, None)
+
+
+def test_a_stored_part_of_the_source_is_read_as_the_orm_reads_it(session: Session, embedder: HashedEmbedder) -> None:
+    hidden = ModelMapping.of(Page, "hidden")
+    upsert(hidden, embedder, session, page(secret="abc", shown="x"))
+    upsert(hidden, embedder, session, page(shown="y"))
+    assert embedder.seen == ["abc\n\nx", "abc\n\ny"]
+
+
+def test_a_source_that_is_a_property(session: Session, embedder: HashedEmbedder) -> None:
+    jobs = ModelMapping.of(Errand)
+    first, same, other = (Errand(id=UUID(int=1), name=name) for name in ("a", "a", "b"))
+    assert upsert(jobs, embedder, session, first).embedded == 1
+    session.expunge_all()
+    assert upsert(jobs, embedder, session, same) == UpsertResult(unchanged=1)
+    session.expunge_all()
+    assert upsert(jobs, embedder, session, other) == UpsertResult(updated=1, chunks=1, embedded=1)
+    assert embedder.seen == ["errand a", "errand b"]
 
 
 def test_equal_texts_of_a_batch_are_embedded_once(session: Session, embedder: HashedEmbedder) -> None:
@@ -426,13 +471,17 @@ def test_statements_are_counted(session: Session, embedder: HashedEmbedder, monk
     monkeypatch.setattr(psycopg.Connection, "execute", note)
     rows = [{"id": i, "title": "t", "body": f"b{i}"} for i in range(30)]
     upsert(PRODUCTS, embedder, session, rows, batch_size=10)
-    assert len(sent) == 1 + 3  # nothing is looked for in a table that was empty
+    assert len(sent) == 1 + 3 * 2
     sent.clear()
     upsert(PRODUCTS, embedder, session, rows, batch_size=10)
     assert len(sent) == 1 + 3 * 2
     sent.clear()
     upsert(PRODUCTS, embedder, session, [{"id": i, "title": "t", "body": f"c{i}"} for i in range(20, 60)])
     assert len(sent) == 1 + 2
+    session.execute(text("TRUNCATE products"))
+    sent.clear()
+    upsert(PRODUCTS, embedder, session, [{"id": i, "title": "t", "body": f"c{i}"} for i in range(64)])
+    assert [statement.split()[0] for statement in sent[1:]] == ["SAVEPOINT", "RELEASE"]  # around the COPY
 
 
 def test_many_new_rows_are_copied(session: Session, embedder: HashedEmbedder) -> None:
@@ -450,23 +499,54 @@ def test_many_new_rows_are_copied(session: Session, embedder: HashedEmbedder) ->
         upsert(PRODUCTS, embedder, session, [{"id": 1000 + i + 2**40 * (i == 70), "title": ""} for i in range(100)])
 
 
-def test_another_writer_of_the_same_rows(engine: Engine, embedder: HashedEmbedder) -> None:
+@pytest.mark.parametrize("count", [3, 100])
+@pytest.mark.parametrize("was_empty", [True, False])
+def test_another_writer_of_the_same_rows(engine: Engine, embedder: HashedEmbedder, count: int, was_empty: bool) -> None:
     """A row that appears after it was looked for is updated, whether its batch is copied or inserted."""
-    for count in (3, 100):
-        rows = [{"id": 5000 + i, "title": "ours", "body": f"b{i}"} for i in range(count)]
-        with Session(engine) as session, Session(engine) as other:
+    rows = [{"id": 5000 + i, "title": "ours", "body": f"b{i}"} for i in range(count)]
+    seen = []
+    with Session(engine) as session, Session(engine) as other:
+        if not was_empty:
+            upsert(PRODUCTS, embedder, session, {"id": 1, "title": "ours", "body": "b"})
 
-            def intrude(texts: list[str], other: Session = other) -> Any:
-                other.add(Product(id=5001, title="theirs"))
-                other.commit()
-                return hashed_words(texts)
+        def intrude(texts: list[str]) -> Any:
+            seen.extend(texts)
+            other.add(Product(id=5001, title="theirs", price=9))
+            other.commit()
+            return hashed_words(texts)
 
-            intruding = FunctionEmbedder(intrude, dimensions=DIMENSIONS, name="hashed words")
-            upsert(PRODUCTS, intruding, session, rows)
+        intruding = FunctionEmbedder(intrude, dimensions=DIMENSIONS, name="hashed words")
+        try:
+            result = upsert(PRODUCTS, intruding, session, rows)
             assert session.scalars(select(Product.title).distinct()).all() == ["ours"]
-            assert session.scalar(select(func.count()).select_from(Product)) == count
+            assert session.scalar(select(func.count()).select_from(Product)) == count + (not was_empty)
+            assert session.get_one(Product, 5001).price == 9
+            assert sorted(seen) == sorted(f"b{i}" for i in range(count))  # none twice
+            if count > 64:  # the COPY has met the row
+                assert result == UpsertResult(inserted=99, updated=1, chunks=100, embedded=100)
+        finally:
             session.rollback()
             other.delete(other.get_one(Product, 5001))
+            other.commit()
+
+
+def test_another_writer_of_a_part_of_the_source(engine: Engine, embedder: HashedEmbedder) -> None:
+    """The vector is made of what is stored then, not of the part that was given."""
+    rows = [page(path=f"/{i}", title=f"t{i}") for i in range(100)]
+    with Session(engine) as session, Session(engine) as other:
+
+        def intruding() -> HashedEmbedder:
+            upsert(PAGES, embedder, other, page(path="/7", content="theirs"))
+            other.commit()
+            return embedder
+
+        try:
+            assert upsert(PAGES, intruding, session, rows).updated == 1
+            stored = session.scalars(select(Page).where(Page.path == "/7")).one()
+            np.testing.assert_array_equal(stored.vector, hashed_words(["t7\n\ntheirs"])[0])
+        finally:
+            session.rollback()
+            other.execute(text('DELETE FROM "other schema".pages'))
             other.commit()
 
 
@@ -493,6 +573,19 @@ def test_after_a_failed_flush_the_way_out_is_named(session: Session, embedder: H
     with pytest.raises(errors.DatabaseError, match=r"session.rollback\(\)") as caught:
         upsert(PRODUCTS, embedder, session, {"id": 1, "title": "t"})
     assert caught.value.sqlstate == "25P02"
+
+
+def test_dataclasses_and_defaults_that_are_sql(session: Session, embedder: HashedEmbedder) -> None:
+    events, code = ModelMapping.of(Event), text("SELECT DISTINCT code FROM events")
+    made = [Event(id=i, name=f"n{i}") for i in range(3)]
+    assert upsert(events, embedder, session, made) == UpsertResult(inserted=3, chunks=3, embedded=3)
+    assert (made[0].code, made[0] in session) == ("NEW", True)
+    many = [{"id": i, "name": f"n{i}"} for i in range(100)]
+    assert upsert(events, embedder, session, many) == UpsertResult(inserted=97, unchanged=3, chunks=97, embedded=97)
+    assert session.scalars(code).all() == ["NEW"]
+    assert upsert(events, embedder, session, [row | {"name": "m"} for row in many]).updated == 100
+    assert session.scalars(code).all() == ["old"]
+    assert made[0].code == "old"
 
 
 def test_a_schema_that_the_connection_puts_in_place(engine: Engine, embedder: HashedEmbedder) -> None:
@@ -528,3 +621,32 @@ def test_rows_that_are_found_are_locked(engine: Engine, embedder: HashedEmbedder
             other.execute(select(Product.id).with_for_update(nowait=True))
         session.delete(session.get_one(Product, 6000))
         session.commit()
+
+
+def test_rows_of_every_kind_in_one_batch(session: Session, embedder: HashedEmbedder) -> None:
+    stored, pending = Product(id=901, title="a", body="a"), Product(id=902, title="b", body="b")
+    session.add(stored)
+    session.flush()
+    session.add(pending)
+    stored.price = 9
+    new = Product(title="d", body="d")
+    rows = [
+        stored,
+        {"id": 903, "title": "c", "body": "c"},
+        pending,
+        {"id": 904, "title": "e", "embedding": [1.0] * DIMENSIONS},
+        {"id": 905, "title": "f", "embedding": None, "body": " "},
+        new,
+    ]
+    assert upsert(PRODUCTS, embedder, session, rows) == UpsertResult(inserted=5, updated=1, chunks=5, embedded=4)
+    assert new in session
+    filled = session.scalars(select(Product.title).where(Product.embedding.is_not(None)).order_by(Product.title)).all()
+    assert filled == ["a", "b", "c", "d", "e"]
+
+
+def test_nothing_of_a_batch_is_written_if_a_row_is_bad(session: Session, embedder: HashedEmbedder) -> None:
+    good = [{"id": i, "title": "t", "body": "b"} for i in range(100)]
+    for bad in ({"id": 200, "title": "t\x00"}, {"id": 200, "title": "t", "sku": 5}, {"id": 7, "body": "c"}):
+        with pytest.raises(errors.VectorDBError):
+            upsert(PRODUCTS, embedder, session, [*good, bad])
+        assert session.scalar(select(func.count()).select_from(Product)) == 0

@@ -1,4 +1,4 @@
-"""Search in an application's own models: columns that make them searchable, and a repository that searches and fills them."""
+"""An application's own models: columns that make them searchable, and a repository that searches and fills them."""
 
 from __future__ import annotations
 

@@ -19,6 +19,13 @@ from vectordb.tables import SearchedTable, quote, vector_names
 _FACTS = """
 SELECT x.nspname, t.oid::bigint,
     to_regprocedure(format('%%I.%%I(text, float8, regconfig)', n.nspname, c.relname || '_text_plan')) IS NOT NULL,
+    (
+        SELECT min(p.pronamespace::regnamespace::text)
+        FROM pg_index AS i
+        JOIN pg_depend AS d ON d.objid = i.indexrelid AND d.classid = 'pg_class'::regclass
+        JOIN pg_proc AS p ON p.oid = d.refobjid AND d.refclassid = 'pg_proc'::regclass AND p.proname = 'lexeme_tiers'
+        WHERE i.indrelid = c.oid
+    ),
     ARRAY(
         SELECT m.amname || ' ' || o.opcname
         FROM pg_index AS i
@@ -79,7 +86,7 @@ def read_table(
     ).fetchone()
     if row is None:
         raise SchemaError(f"there is no table {name}; run the migration of your application that creates it")
-    extension_schema, oid, has_text_plan, indexes = row
+    extension_schema, oid, has_text_plan, functions, indexes = row
     if extension_schema is None:
         raise ExtensionError("this database has no pgvector; run op.create_vector_extension() in a migration")
     tables = SearchedTable(
@@ -88,7 +95,8 @@ def read_table(
         **_columns(mapping),
         **vector_names(space, extension_schema),
         element_oid=oid,
-        text_plan=_text_plan(mapping.table, schema_translate_map) if has_text_plan else None,
+        functions=f"{functions or quote(SCHEMA)}.",
+        text_plan=_text_plan(mapping.table, schema_translate_map) if has_text_plan and functions else None,
     )
     return LiveTable(tables, _usable_method(mapping, indexes))
 
@@ -103,6 +111,7 @@ def unqualified_table(mapping: ModelMapping) -> SearchedTable:
         vector_type=str(space.storage),
         send=f"{space.storage}_send",
         element_oid=0,
+        functions=f"{quote(SCHEMA)}.",
         text_plan=_text_plan(table, None) if has_text_index(mapping) else None,
     )
 
@@ -136,7 +145,6 @@ def _columns(mapping: ModelMapping) -> dict[str, Any]:
         "embedding": quote(mapping.embedding.name),
         "nullable": True,
         "text": "NULL::tsvector" if mapping.text is None else quote(mapping.text.name),
-        "functions": f"{quote(SCHEMA)}.",
         "fields": MappingProxyType({}),
     }
 

@@ -84,6 +84,8 @@ def _joined(
     mapping: ModelMapping, criteria: Sequence[Any], join: Sequence[Any]
 ) -> tuple[list[FromClause], list[ColumnElement[bool]]]:
     """Return the tables that conditions may name beside the searched one, and how they are joined."""
+    if not join and not _names_inherited(mapping, criteria):
+        return [], []
     statement: Select[Any] = select(literal_column("1")).select_from(mapping.model)
     try:
         for target in join:
@@ -94,14 +96,22 @@ def _joined(
             f"join= takes relationships such as {mapping.model.__name__}.category, or pairs of a model and a condition "
             f"({type(error).__name__})"
         ) from None
-    if not join:
-        # Of the tables that a subclass inherits, only those that are asked for.
-        named = {table for clause in criteria for table in getattr(_clause(clause), "_from_objects", ())}
-        if not named & {table for table in mapping.mapper.tables if table is not mapping.table}:
-            return [], []
     links: list[ColumnElement[bool]] = []
-    tables = [table for table in _leaves(source, links) if table is not mapping.table]
+    leaves = list(_leaves(source, links))
+    # A table of the ORM is equal to the one it stands for, but another object.
+    tables = [table for table in leaves if table not in {mapping.table}]
+    if len(tables) < len(leaves) - 1:
+        raise InvalidFilter(
+            f"join= joins {mapping.model.__name__} with itself; give the other one a name, as by "
+            "other = aliased(Model) and Model.relationship.of_type(other)"
+        )
     return tables, links
+
+
+def _names_inherited(mapping: ModelMapping, criteria: Sequence[Any]) -> bool:
+    """Whether conditions name another table of which the model's rows are made."""
+    inherited = {table for table in mapping.mapper.tables if table is not mapping.table}
+    return any(inherited.intersection(getattr(_clause(clause), "_from_objects", ())) for clause in criteria)
 
 
 def _clause(clause: Any) -> Any:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import event, inspect
+from sqlalchemy import event, inspect, select
 from sqlalchemy.orm import InstanceState, Session
 
 from vectordb import vectors
+from vectordb.embedders import EmbedderIdentity
 from vectordb.errors import ConfigurationError, InvalidInput, InvalidVector
 from vectordb.orm import sessions
-from vectordb.orm.hashing import embedder_key, text_hash
+from vectordb.orm.hashing import check_filled_by, embedder_key, text_hashes
+from vectordb.orm.mapping import ModelMapping
 from vectordb.orm.repository import Repository
 
 
@@ -44,7 +46,8 @@ def embed_on_flush(target: Any, *repositories: Repository[Any]) -> FlushListener
     All texts of a flush are embedded at once. A vector that was set on an instance since the last flush stays, and its
     hash is NULL then; an instance whose text is None or blank has no vector. What goes past the unit of work is not
     seen: `session.execute(insert(Model)…)`, `update(Model)…`, the bulk methods; use `Repository.upsert` for those.
-    Where the source is a function, every changed instance is asked for its text.
+    Where the source is a function, every changed instance is asked for its text. The first flush of a session that
+    embeds raises EmbedderMismatch if the table holds vectors of another embedder.
 
     Args:
         target: A session, an `AsyncSession`, a `sessionmaker` or `async_sessionmaker`, or a class of sessions.
@@ -97,16 +100,29 @@ def _embed(session: Session, repository: Repository[Any]) -> None:
             waiting.append((instance, text))
     if not waiting:
         return
-    key = embedder_key(repository.embedder.identity)
+    identity, space = repository.embedder.identity, mapping.declaration.space
+    _check_filled_by(session, mapping, identity)
     texts = list(dict.fromkeys(text for _, text in waiting))
-    space = mapping.declaration.space
     try:
         matrix = vectors.as_matrix(sessions.embed(session, repository.embedder, texts, "document"), space)
     except InvalidVector as error:
         raise type(error)(f"the embedder's vectors: {error}", **error.facts) from None
-    made = dict(zip(texts, matrix, strict=True))
+    hashes = text_hashes(embedder_key(identity), texts)
+    made = dict(zip(texts, zip(matrix, hashes, strict=True), strict=True))
     for instance, text in waiting:
-        _set(instance, repository, made[text], text_hash(key, text))
+        _set(instance, repository, *made[text])
+
+
+def _check_filled_by(session: Session, mapping: ModelMapping, identity: EmbedderIdentity) -> None:
+    """Look once per session whether the table holds vectors of another embedder."""
+    checked = session.info.setdefault("vectordb_filled_by", set())
+    if (mapping.embedding, identity) in checked:
+        return
+    some = select(mapping.hash_column.label("hash")).limit(1000).subquery()
+    statement = select(some.c.hash).where(some.c.hash.is_not(None)).limit(1)
+    connection = session.connection(bind_arguments={"mapper": mapping.mapper})
+    check_filled_by(mapping, identity, connection.execute(statement).scalar())
+    checked.add((mapping.embedding, identity))
 
 
 def _changed(session: Session, repository: Repository[Any]) -> Iterable[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from vectordb.columns import Embedding, TextSearch, embedding_of, hash_column_of
 from vectordb.errors import ConfigurationError, InvalidInput
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelMapping:
     """A mapped class and one of its embedding columns.
 
@@ -90,8 +90,7 @@ class ModelMapping:
             parts = [self._checked(source(instance_or_row), "the function that is its source")]
         else:
             parts = [self._checked(self._value(instance_or_row, name), name) for name in self.declaration.sources]
-        text = "\n\n".join(part for part in parts if part is not None and part.strip())
-        return text or None
+        return joined(parts)
 
     def _value(self, instance_or_row: Any, name: str) -> Any:
         if not isinstance(instance_or_row, Mapping):
@@ -111,6 +110,11 @@ class ModelMapping:
             f"{self.attribute} of {_name(self.model)} is made of text, and {name} is of type {type(value).__name__}",
             attribute=name,
         )
+
+
+def joined(parts: Iterable[str | None]) -> str | None:
+    """Return texts joined by a blank line, without those that are None or blank; None if nothing is left."""
+    return "\n\n".join([part for part in parts if part and part.strip()]) or None
 
 
 def _chosen(model: type[Any], mapper: Mapper[Any], column: str | None) -> tuple[str, Column[Any], Embedding]:

@@ -18,7 +18,7 @@ from vectordb.embedders.resolving import as_embedder
 from vectordb.errors import ConfigurationError, InvalidInput
 from vectordb.fusion import DEFAULT_FUSION, RRF, Bounded, Fusion, RelativeScore, check_fusion
 from vectordb.metrics import Metric, VectorSpace
-from vectordb.orm import writing
+from vectordb.orm import upserting
 from vectordb.orm.binding import ColumnEmbedder
 from vectordb.orm.catalogue import has_text_index, unqualified_table
 from vectordb.orm.conditions import model_condition
@@ -96,13 +96,15 @@ class Repository(Generic[Entity]):
         session: Session,
         rows: Mapping[str, Any] | Entity | Iterable[Mapping[str, Any] | Entity],
         *,
-        batch_size: int = writing.BATCH_SIZE,
+        batch_size: int = upserting.BATCH_SIZE,
     ) -> UpsertResult:
         """Insert rows that are not stored, update those that are, and embed the texts that are new or changed.
 
-        See `vectordb.orm.writing.upsert`, which has everything about it.
+        See `vectordb.orm.upserting.upsert`, which has everything about it.
         """
-        return writing.upsert(self.mapping, lambda: aside(lambda: self.embedder), session, rows, batch_size=batch_size)
+        return upserting.upsert(
+            self.mapping, lambda: aside(lambda: self.embedder), session, rows, batch_size=batch_size
+        )
 
     @either_session
     def search(
@@ -131,7 +133,7 @@ class Repository(Generic[Entity]):
         first, and pgvector's settings are afterwards what they were.
 
         Args:
-            session: Of the application; an `AsyncSession`, too, and then the call has to be awaited.
+            session: Of the application, also a scoped one; an `AsyncSession`, too, and then the call has to be awaited.
             query: A text, or a vector of shape (dimensions,).
             where: A SQLAlchemy condition on the model or several, all of which have to hold. Other tables may occur in
                 `Product.category.has(...)`, `.any(...)`, `.in_(select(...))`, or plainly where they are joined.
@@ -146,7 +148,8 @@ class Repository(Generic[Entity]):
             exact: Compare every vector that matches instead of using the index; BM25 is always exact.
             strategy: `exact`, or `iterative`, which uses the index whatever the conditions; None chooses.
             ef_search: HNSW candidates, 1 to 1000. None has 80, or the server's setting where that is more.
-            options: Loader options for the entities, for example `selectinload(Product.category)`.
+            options: Loader options for the entities, for example `selectinload(Product.category)`. Criteria among them,
+                as of `with_loader_criteria`, leave out what was found already; conditions belong into `where`.
 
         Returns:
             Hits by descending score, ties by primary key; and `plan`, how they were found.
@@ -165,8 +168,8 @@ class Repository(Generic[Entity]):
             IndexMismatchWarning: The index over the embeddings is of another metric than the column.
 
         Round trips: 1 without conditions; with some, 1 to 3 more to plan them unless they were planned within half a
-        minute; one or two more where the index held too few rows; one a minute to look at the catalogue. Later pages
-        take several.
+        minute; one or two more where the index held too few rows; one a minute to look at the catalogue, and one to
+        look at what embedder filled the table. Later pages take several.
         """
         connection = connected(session, self.mapping.mapper)
         with translated(connection):
@@ -196,7 +199,7 @@ class Repository(Generic[Entity]):
 
     def nearest(
         self, query: str | ArrayLike, *, exact: bool = False, ef_search: int | None = None
-    ) -> Select[tuple[Entity, float]]:
+    ) -> Select[Entity, float]:
         """Return a SELECT of entities and their `distance` from a query, nearest first.
 
         It composes: join, filter, limit, offset and count as with any other. By the index it goes on until enough rows
@@ -240,11 +243,12 @@ class Repository(Generic[Entity]):
         fusion: Fusion | str | None = None,
         candidates: int = 1_000,
         ef_search: int | None = None,
-    ) -> Select[tuple[Entity, float]]:
+    ) -> Select[Entity, float]:
         """Return a SELECT of entities and their `score` for a text, best first: BM25, or hybrid.
 
         It composes as any other. What it is about are the best `candidates` of each half; conditions that leave over
-        little of the table belong into `where`, which both halves obey, and not only into `.where(...)`.
+        little of the table belong into `where`, which both halves obey, and not only into `.where(...)`. Tables are
+        found as the search_path has them: a `schema_translate_map` is for `search`.
 
         Args:
             query: A text.

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     BigInteger,
+    ColumnClause,
     Connection,
     Engine,
     Float,
@@ -183,7 +184,7 @@ def score_select(mapping: ModelMapping, statement: TextClause, *, hybrid: bool) 
 
 def _found(mapping: ModelMapping, statement: TextClause, numbers: Numbers) -> Subquery:
     # The keys are without their types: the engine compares and sorts them as the driver returns them.
-    keys = [column(name) for name in _key_names(mapping)]
+    keys: list[ColumnClause[Any]] = [column(name) for name in _key_names(mapping)]
     return statement.columns(*keys, *(column(name, kind) for name, kind in numbers)).subquery()
 
 

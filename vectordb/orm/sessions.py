@@ -24,11 +24,13 @@ from sqlalchemy.util import await_only
 from vectordb.database import PsycopgConnection
 from vectordb.embedders import Embedder
 from vectordb.embedders.base import InputType
-from vectordb.errors import ConfigurationError, DatabaseError, InvalidInput
-from vectordb.translation import raise_translated
+from vectordb.errors import ConfigurationError, DatabaseError, InvalidInput, SchemaError
+from vectordb.translation import display_url, raise_translated, sqlstate
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+
+_MISSING = ("42P01", "42703")
 
 S = TypeVar("S")
 P = ParamSpec("P")
@@ -156,6 +158,12 @@ def translated(connection: Connection) -> Iterator[None]:
     try:
         yield
     except (psycopg.Error, DBAPIError) as error:
+        if (state := sqlstate(error)) in _MISSING:
+            raise SchemaError(
+                f"a table or column of your application is missing ({display_url(connection.engine.url)}, SQLSTATE "
+                f"{state}); run its migrations",
+                sqlstate=state,
+            ) from None
         raise_translated(error, connection.engine.url)
 
 

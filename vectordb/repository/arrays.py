@@ -92,11 +92,7 @@ def _fixed(element_oid: int, number: DTypeLike, values: Sequence[int | float | N
 def _array(element_oid: int, count: int, values: Iterable[bytes | None]) -> BinaryParameter:
     parts = [_head(element_oid, count, nulls=True)]
     for value in values:
-        if value is None:
-            parts.append(_NULL)
-        else:
-            parts.append(_length(len(value)))
-            parts.append(value)
+        parts += (_NULL,) if value is None else (_length(len(value)), value)
     return BinaryParameter(b"".join(parts))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -90,7 +91,7 @@ def joined_expression_sql(
     Raises:
         InvalidFilter: Not a condition, or it names a table that is not joined.
     """
-    roles, rows = _Roles({searched: "c"}), {"c": searched.alias("c")}
+    roles, rows = _Roles({searched: "c"}), {"c": _rows_of(searched)}
     with _only_conditions():
         adapted = [_replaced(_condition(clause), rows, roles, frozenset()) for clause in clauses]
         _check_names([*adapted, *joined], rows["c"])
@@ -105,6 +106,17 @@ def joined_expression_sql(
             parts.append(exists(inner.where(and_(true(), *on, *others)).correlate(ours)))
         statement: Select[Any] = select(literal_column("1")).select_from(ours).where(and_(true(), *parts))
     return _rendered(statement, prefix, schema_translate_map)
+
+
+@lru_cache(maxsize=64)
+def _rows_of(searched: Table) -> Any:
+    return searched.alias("c")
+
+
+@lru_cache(maxsize=1)
+def _dialect() -> PGDialect_psycopg:
+    # Dialects remember how types are processed.
+    return PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
 
 
 @contextmanager
@@ -128,8 +140,7 @@ def _rendered(
     if schema_translate_map:
         options |= {"schema_translate_map": schema_translate_map, "render_schema_translate": True}
     with _only_conditions():
-        dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
-        compiled = statement.compile(dialect=dialect, **options)
+        compiled = statement.compile(dialect=_dialect(), **options)
         state = compiled.construct_expanded_state()
     if compiled.ctes:
         raise InvalidFilter("a filter cannot have a CTE, which belongs to a statement; use subquery() instead", path="")

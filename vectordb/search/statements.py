@@ -100,7 +100,7 @@ def search_statement(tables: SearchedTable, access: Access, shape: Shape, where:
     if shape.within:
         conditions.append(f"{distance} <= %(farthest)s::float8")
     if shape.required:
-        required = "(SELECT required FROM plan)"
+        required = "(SELECT required FROM _plan)"
         conditions.append(f"({required} IS NULL OR c.{tables.text} @@ {required})")
     source = f"{tables.searched} AS c{_where(conditions)}"
     limit = f"LIMIT {max(shape.limit, access.rows):d}{f' OFFSET {shape.offset:d}' if shape.offset else ''}"
@@ -196,7 +196,8 @@ def _conditions(tables: SearchedTable, access: Access, where: Filter | None) -> 
         conditions.append(condition if exact else f"({condition}) IS TRUE")
     if not exact:
         conditions.append(settings_condition(access))
-    elif tables.nullable:
+    if tables.nullable:
+        # PostgreSQL may sort all rows instead of using the index.
         conditions.append(f"c.{tables.embedding} IS NOT NULL")
     return conditions, parameters
 
@@ -207,7 +208,7 @@ def _where(conditions: list[str]) -> str:
 
 def settings_condition(access: Access) -> str:
     """Return a condition that is always true and sets what the index scan obeys."""
-    before = " FROM before" if access.keep else ""
+    before = " FROM _before" if access.keep else ""
     calls = " || ".join(f"set_config('{name}', {value}, true)" for name, value in _settings(access).items())
     return f"(SELECT {calls}{before}) IS NOT NULL"
 
@@ -244,8 +245,8 @@ def _keeping_settings(found: str, access: Access) -> str:
     )
     write = " || ".join(f"set_config('{name}', s{number}, true)" for number, name in enumerate(names))
     return (
-        f"WITH before AS MATERIALIZED (SELECT {read}), found AS MATERIALIZED ({found}) SELECT found.* FROM found"
-        f" WHERE (SELECT {write} FROM before WHERE (SELECT count(*) FROM found) >= 0) IS NOT NULL"
+        f"WITH _before AS MATERIALIZED (SELECT {read}), _found AS MATERIALIZED ({found}) SELECT _found.* FROM _found"
+        f" WHERE (SELECT {write} FROM _before WHERE (SELECT count(*) FROM _found) >= 0) IS NOT NULL"
     )
 
 

@@ -67,7 +67,7 @@ def text_statement(tables: SearchedTable, limit: int, where: Filter | None) -> S
     """
     parts, parameters = _best_by_text(tables, limit, where)
     shown = _shown(tables, ["k.", "c."])
-    source = f"texts AS k JOIN {tables.searched} AS c ON {_same_key(tables, 'k')}" if tables.shown else "texts AS k"
+    source = f"_texts AS k JOIN {tables.searched} AS c ON {_same_key(tables, 'k')}" if tables.shown else "_texts AS k"
     return Statement(
         f"WITH {parts} SELECT {shown}, NULL::float8 AS distance, k.score, NULL::bigint AS vector_rank,"
         f" k.rank AS text_rank, k.score AS text_score FROM {source} ORDER BY k.rank",
@@ -110,22 +110,22 @@ def hybrid_statement(
     found = ", ".join([*(f"f.{name}" for name in key_names(tables)), *(f"c.{name}" for name in tables.shown)])
     parts = (
         texts,
-        f"near AS MATERIALIZED ({near.sql})",
+        f"_near AS MATERIALIZED ({near.sql})",
         # PostgreSQL takes what an index scan returns for sorted by the distance; by an expression over it, it sorts.
-        f"vectors AS (SELECT n.*, row_number() OVER (ORDER BY distance + 0, {keys}) AS rank FROM near AS n)",
-        f"found AS (SELECT {keys}, v.distance, v.rank AS vector_rank, k.rank AS text_rank, k.score AS text_score"
-        f" FROM vectors AS v FULL JOIN texts AS k USING ({keys}))",
-        f"candidates AS MATERIALIZED (SELECT {found}, coalesce(f.distance, {distance_expression(tables)}) AS distance,"
+        f"_vectors AS (SELECT n.*, row_number() OVER (ORDER BY distance + 0, {keys}) AS rank FROM _near AS n)",
+        f"_found AS (SELECT {keys}, v.distance, v.rank AS vector_rank, k.rank AS text_rank, k.score AS text_score"
+        f" FROM _vectors AS v FULL JOIN _texts AS k USING ({keys}))",
+        f"_candidates AS MATERIALIZED (SELECT {found}, coalesce(f.distance, {distance_expression(tables)}) AS distance,"
         f" f.vector_rank, f.text_rank, coalesce(f.text_score, {_score(tables)}, 0) AS text_score"
-        f" FROM found AS f JOIN {tables.searched} AS c ON {_same_key(tables, 'f')} CROSS JOIN plan AS p)",
-        "bound AS MATERIALIZED (SELECT coalesce(sum(weight), 0) AS most FROM plan, unnest(weights) AS weight)",
-        f"scored AS (SELECT k.*, {fused} AS score FROM candidates AS k)",
-        f"best AS (SELECT * FROM scored ORDER BY score DESC, {keys}{limit})",
+        f" FROM _found AS f JOIN {tables.searched} AS c ON {_same_key(tables, 'f')} CROSS JOIN _plan AS p)",
+        "_bound AS MATERIALIZED (SELECT coalesce(sum(weight), 0) AS most FROM _plan, unnest(weights) AS weight)",
+        f"_scored AS (SELECT k.*, {fused} AS score FROM _candidates AS k)",
+        f"_best AS (SELECT * FROM _scored ORDER BY score DESC, {keys}{limit})",
     )
     return Statement(
         f"WITH {', '.join(parts)} SELECT {_shown(tables, ['', ''])}, distance, score, vector_rank, text_rank,"
-        " text_score, (SELECT count(*) FROM near) AS near, (SELECT most FROM bound) AS most"
-        f" FROM best ORDER BY score DESC, {keys}",
+        " text_score, (SELECT count(*) FROM _near) AS near, (SELECT most FROM _bound) AS most"
+        f" FROM _best ORDER BY score DESC, {keys}",
         {**parameters, **near.parameters},
         prepare=where is None,
     )
@@ -154,17 +154,17 @@ def _best_by_text(tables: SearchedTable, limit: int, where: Filter | None) -> tu
         for key, name in zip(tables.keys, names, strict=True)
     )
     return (
-        f"RECURSIVE plan AS MATERIALIZED (SELECT * FROM {tables.text_plan}(%(text)s, {limit:d})), passes AS ("
+        f"RECURSIVE _plan AS MATERIALIZED (SELECT * FROM {tables.text_plan}(%(text)s, {limit:d})), _passes AS ("
         f"SELECT 0 AS number, p.condition, p.threshold, 0::float8 AS proven, {none},"
-        " NULL::float8[] AS scores FROM plan AS p WHERE p.condition IS NOT NULL"
+        " NULL::float8[] AS scores FROM _plan AS p WHERE p.condition IS NOT NULL"
         f" UNION ALL SELECT passes.number + 1, n.condition, n.threshold, n.proven,"
         f" {', '.join(f'f.{name}s' for name in names)}, f.scores"
-        f" FROM passes CROSS JOIN plan AS p CROSS JOIN LATERAL ({together}) AS f"
+        f" FROM _passes AS passes CROSS JOIN _plan AS p CROSS JOIN LATERAL ({together}) AS f"
         f" CROSS JOIN LATERAL {functions}bm25_next(p.lexemes, p.weights, p.average, p.k1, p.b, p.guess,"
         f" f.found, f.lowest, {limit:d}, passes.threshold, passes.proven) AS n"
         " WHERE passes.condition IS NOT NULL"
-        "), texts AS MATERIALIZED ("
-        "SELECT t.* FROM (SELECT * FROM passes ORDER BY number DESC LIMIT 1) AS last,"
+        "), _texts AS MATERIALIZED ("
+        "SELECT t.* FROM (SELECT * FROM _passes ORDER BY number DESC LIMIT 1) AS last,"
         f" unnest({', '.join(f'last.{name}s' for name in names)}, last.scores)"
         f" WITH ORDINALITY AS t({keys}, score, rank))",
         parameters,
@@ -197,7 +197,7 @@ def _fused(fusion: NamedFusion, space: VectorSpace, *, missing: bool) -> str:
     if missing:
         vector = f"coalesce({vector}, 0)"
     if isinstance(fusion, Bounded):
-        text = "coalesce(k.text_score / nullif((SELECT most FROM bound), 0), 0)"
+        text = "coalesce(k.text_score / nullif((SELECT most FROM _bound), 0), 0)"
     else:
         vector, text = _stretched(vector), _stretched("k.text_score")
     return f"{_number(fusion.alpha)} * {vector} + {_number(1 - fusion.alpha)} * {text}"

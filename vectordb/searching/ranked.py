@@ -176,7 +176,8 @@ class RankedSearcher:
     def _fused(self, rows: list[RankedRow], options: SearchOptions) -> list[RankedRow]:
         """Return candidates in the order of a fusion that only Python knows."""
         candidates = Candidates(
-            np.array([self._space.score(row.distance or 0.0) for row in rows]),
+            # As in SQL: what has no vector scores 0 by it.
+            np.array([0.0 if row.distance is None else self._space.score(row.distance) for row in rows]),
             np.array([row.text_score or 0.0 for row in rows]),
             np.array([row.vector_rank or 0 for row in rows]),
             np.array([row.text_rank or 0 for row in rows]),

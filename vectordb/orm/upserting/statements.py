@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vectordb.orm.parameters import Parameter
+from vectordb.orm.upserting.parameters import Parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def write(target: Target, insert: Columns | None, update: Columns | None) -> str
 
 def copy(target: Target, parameters: Sequence[Parameter], *, vector: bool) -> str:
     """Return the statement that takes new rows as a binary stream."""
-    names = [p.name for p in parameters] + ([target.embedding, target.hash] if vector else [])
+    names = [p.name for p in parameters] + ([target.hash, target.embedding] if vector else [])
     return f"COPY {target.table} ({', '.join(names)}) FROM STDIN (FORMAT binary)"
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from vectordb.errors import DatabaseError, SchemaError
-from vectordb.orm import upsert_statements as statements
-from vectordb.orm.given import Attributes
-from vectordb.orm.parameters import Parameter, parameter, vector_parameter
-from vectordb.orm.session_connection import SessionConnection
-from vectordb.orm.upsert_statements import Target
+from vectordb.orm.upserting import statements
+from vectordb.orm.upserting.attributes import Attributes
+from vectordb.orm.upserting.connection import SessionConnection
+from vectordb.orm.upserting.parameters import Parameter, parameter, vector_parameter
+from vectordb.orm.upserting.statements import Target
 from vectordb.vector_types import VectorColumn
 
 
@@ -99,7 +100,9 @@ class WrittenTable:
             self._parameters[name] = found
         return found
 
-    def keys(self, prefix: str, keys: list[tuple[Any, ...]], numbers: list[int]) -> dict[str, Any]:
+    def keys(self, prefix: str, keys: Sequence[tuple[Any, ...]], numbers: Sequence[int]) -> dict[str, Any]:
         """Return the arrays of rows' keys, as parameters `<prefix>0`, `<prefix>1` and so on."""
-        columns = zip(self.target.keys, zip(*keys, strict=True), strict=True)
-        return {f"{prefix}{i}": key.array(values, numbers) for i, (key, values) in enumerate(columns)}
+        return {
+            f"{prefix}{i}": parameter.array([key[i] for key in keys], numbers)
+            for i, parameter in enumerate(self.target.keys)
+        }

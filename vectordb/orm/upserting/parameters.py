@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from vectordb.errors import InvalidInput
-from vectordb.orm import copying
+from vectordb.orm.upserting import copy_stream
 from vectordb.repository import arrays
 from vectordb.validation import check_text
 from vectordb.vector_types import BinaryParameter
@@ -60,7 +60,7 @@ class Parameter:
     accepts: tuple[type, ...]
     process: Callable[[Any], Any] | None
     encode: Encode
-    fields: copying.Fields | None
+    fields: copy_stream.Fields | None
 
     def array(self, values: Sequence[Any], numbers: Sequence[int]) -> BinaryParameter:
         """Return the values as an array.
@@ -74,7 +74,7 @@ class Parameter:
         """
         return self._encoded(values, numbers, self.encode)
 
-    def copied(self, values: Sequence[Any], numbers: Sequence[int]) -> Sequence[bytes]:
+    def copied(self, values: Sequence[Any], numbers: Sequence[int]) -> copy_stream.Pieces:
         """Return the values as fields of a COPY stream, if `fields` is there; otherwise as `array`."""
         assert self.fields is not None  # noqa: S101 - the caller asked
         return self._encoded(values, numbers, self.fields)
@@ -159,7 +159,7 @@ def parameter(
         accepts,
         implementation.bind_processor(dialect),
         encode,
-        None if cast else copying.fields_of(element, actual),
+        None if cast else copy_stream.fields_of(element, actual),
     )
 
 
@@ -270,5 +270,5 @@ def vector_parameter(attribute: str, column: Column[Any], dialect: Dialect, oid:
         (),
         column.type.bind_processor(dialect),
         lambda values: arrays.encoded_array(values, oid),
-        copying.encoded,
+        copy_stream.encoded,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,8 @@ from sqlalchemy import Column, Dialect
 from sqlalchemy import Sequence as DatabaseSequence
 
 from vectordb.errors import InvalidInput
-from vectordb.orm.given import Attributes, Row
+from vectordb.orm.upserting.attributes import Attributes
+from vectordb.orm.upserting.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,14 @@ class Made:
 class _Context:
     """What a default that depends on other columns may ask for, as in an INSERT of SQLAlchemy's own."""
 
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
-        self.current_parameters = dict(parameters)
+    def __init__(self, attributes: Attributes, rows: Rows, position: int) -> None:
+        self._attributes, self._rows, self._position = attributes, rows, position
+
+    @cached_property
+    def current_parameters(self) -> dict[str, Any]:
+        """Values of the row, by column."""
+        rows, columns = self._rows, self._attributes.columns
+        return {columns[name].key: rows.columns[name][self._position] for name in rows.names}
 
     def get_current_parameters(self, isolate_multiinsert_groups: bool = True) -> dict[str, Any]:
         """Return the values of the row, by column."""
@@ -45,39 +52,39 @@ class Defaults:
         self._attributes = attributes
         self._dialect = dialect
 
-    def key(self, row: Row) -> dict[str, Any] | None:
-        """Return Python-side defaults for what a row lacks of its key; None if the database makes some of it."""
+    def key(self, rows: Rows) -> dict[str, list[Any]] | None:
+        """Return Python-side defaults for what rows lack of their keys; None if the database makes some of it."""
         made = {}
         for name in self._attributes.keys:
-            if row.values.get(name) is None:
+            if name not in rows.names and not rows.managed:
                 default = self._attributes.columns[name].default
                 if default is None or not (default.is_scalar or default.is_callable):
                     return None
-                made[name] = self._value(default, row)
+                made[name] = self._values(default, rows)
         return made
 
-    def inserted(self, names: Sequence[str], rows: Sequence[Row]) -> Made:
-        """Return what columns other than the given ones get in a new row."""
-        return self._made({n: c.default for n, c in self._attributes.columns.items() if n not in names}, rows)
+    def inserted(self, rows: Rows) -> Made:
+        """Return what columns other than the given ones get in new rows."""
+        return self._made({n: c.default for n, c in self._attributes.columns.items() if n not in rows.names}, rows)
 
-    def updated(self, names: Sequence[str], rows: Sequence[Row]) -> Made:
-        """Return what columns other than the given ones get in a row that changes."""
-        return self._made({n: c.onupdate for n, c in self._attributes.columns.items() if n not in names}, rows)
+    def updated(self, rows: Rows) -> Made:
+        """Return what columns other than the given ones get in rows that change."""
+        return self._made({n: c.onupdate for n, c in self._attributes.columns.items() if n not in rows.names}, rows)
 
-    def check_required(self, row: Row, *, vector_given: bool) -> None:
-        """Refuse a new row that lacks a value for a column that must have one.
+    def check_required(self, rows: Rows) -> None:
+        """Refuse new rows that lack a value for a column that must have one.
 
         Raises:
-            InvalidInput: It does.
+            InvalidInput: They do.
         """
         for name in self._required:
-            if name not in row.names and not (vector_given and name == self._attributes.mapping.attribute):
+            if name not in rows.names and not (name == self._attributes.mapping.attribute and None not in rows.places):
                 key = name in self._attributes.keys
                 raise InvalidInput(
-                    f"row {row.number} is new and gives no {name!r}, which "
+                    f"row {rows.numbers[0]} is new and gives no {name!r}, which "
                     + ("is a part of the key" if key else "may not be NULL")
                     + " and has no default",
-                    row=row.number,
+                    row=rows.numbers[0],
                 )
 
     @cached_property
@@ -89,25 +96,24 @@ class Defaults:
             if not column.nullable and column is not generated and not _has_default(column)
         )
 
-    def _made(self, defaults: Mapping[str, Any], rows: Sequence[Row]) -> Made:
+    def _made(self, defaults: Mapping[str, Any], rows: Rows) -> Made:
         values: dict[str, list[Any]] = {}
         expressions = []
         for name, default in defaults.items():
             if default is None:
                 continue
             if default.is_scalar or default.is_callable:
-                values[name] = [self._value(default, row) for row in rows]
+                values[name] = self._values(default, rows)
             else:
                 quoted = self._dialect.identifier_preparer.quote(self._attributes.columns[name].name)
                 expressions.append((quoted, self._expression(default)))
         return Made(values, tuple(expressions))
 
-    def _value(self, default: Any, row: Row) -> Any:
+    def _values(self, default: Any, rows: Rows) -> list[Any]:
         if default.is_scalar:
-            return default.arg
+            return [default.arg] * len(rows)
         function: Callable[[Any], Any] = default.arg
-        given = {self._attributes.columns[name].key: row.values.get(name) for name in row.names}
-        return function(_Context(given))
+        return [function(_Context(self._attributes, rows, i)) for i in range(len(rows))]
 
     def _expression(self, default: Any) -> str:
         clause = default.next_value() if isinstance(default, DatabaseSequence) else default.arg
