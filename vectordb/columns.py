@@ -174,6 +174,8 @@ def _complete_embedding(mapper: Mapper[Any], attribute: str, column: Column[Any]
     for source in declared.sources:
         if not hasattr(model, source):
             raise ConfigurationError(f"{model.__name__} has no attribute {source!r}, which its {attribute} is made of")
+        if source == attribute:
+            raise ConfigurationError(f"{attribute} of {model.__name__} cannot be made of itself; name the text")
     hashes = table.c.get(name)
     if hashes is None:
         hashes = Column(name, LargeBinary, nullable=True, info={INFO: EmbeddingHash(column.name)})

@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from vectordb.errors import SchemaError
 from vectordb.scripts import scripts_folder
 from vectordb.tables import quote
+from vectordb.translation import sqlstate
 
 
 def create_text_functions(schema: str) -> str:
@@ -47,10 +50,31 @@ def has_text_functions(connection: Connection, schema: str) -> bool:
 def install_text_functions(connection: Connection, schema: str) -> None:
     """Create the functions, and their schema, where they are missing.
 
-    Round trips: 1 where they are there, else 3 or 4.
+    Raises:
+        SchemaError: This role may neither use nor create them; the message holds the SQL for the administrator.
+
+    Round trips: 2 where they are there, else 3 or 4.
     """
-    if has_text_functions(connection, schema):
+    usable = connection.scalar(
+        text("SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE oid = to_regnamespace(:schema)"),
+        {"schema": quote(schema)},
+    )
+    if usable is False:
+        raise SchemaError(
+            f"this role may not use the functions of text indexes; as an administrator, run: GRANT USAGE ON SCHEMA "
+            f"{quote(schema)} TO …"
+        )
+    if usable and has_text_functions(connection, schema):
         return
-    if connection.scalar(text("SELECT to_regnamespace(:schema)"), {"schema": quote(schema)}) is None:
-        connection.execute(text(f"CREATE SCHEMA {quote(schema)}"))
-    connection.exec_driver_sql(create_text_functions(schema), execution_options={"no_parameters": True})
+    try:
+        if usable is None:
+            connection.execute(text(f"CREATE SCHEMA {quote(schema)}"))
+        connection.exec_driver_sql(create_text_functions(schema), execution_options={"no_parameters": True})
+    except DBAPIError as error:
+        if sqlstate(error) != "42501":
+            raise
+        raise SchemaError(
+            f"this role may not create the functions of text indexes in schema {quote(schema)}; as a role that may, "
+            f"run `vectordb migrate`, then: GRANT USAGE ON SCHEMA {quote(schema)} TO …",
+            sqlstate="42501",
+        ) from None

@@ -84,6 +84,19 @@ class VectorColumn(UserDefinedType[NDArray[np.float32]]):
 
         return process
 
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        """Return what turns an array into SQL text, for statements that are written out."""
+        bind = self.bind_processor(dialect)
+
+        def process(value: Any) -> str:
+            encoded = bind(value)
+            if encoded is None:
+                return "NULL"
+            space = VectorSpace(self.dimensions or len(value), _any_metric(self.storage), self.storage)
+            return f"'{_to_text(vectors.decode([encoded], space)[0], self.storage)}'"
+
+        return process
+
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], NDArray[np.float32] | None]:
         """Return what turns a column's value into an array."""
 
@@ -131,6 +144,16 @@ def _from_result(value: Any, storage: Storage) -> NDArray[np.float32]:
         if hasattr(value, name):
             return np.asarray(getattr(value, name)(), dtype=np.float32)
     return np.asarray(value, dtype=np.float32)
+
+
+def _to_text(row: NDArray[np.float32], storage: Storage) -> str:
+    """Write a vector as pgvector does; `_from_text` reads it."""
+    if storage is Storage.BIT:
+        return "".join("1" if number > 0 else "0" for number in row)
+    if storage is Storage.SPARSEVEC:
+        entries = ",".join(f"{index + 1}:{row[index]!s}" for index in np.flatnonzero(row))
+        return f"{{{entries}}}/{len(row)}"
+    return f"[{','.join(map(str, row))}]"
 
 
 def _from_text(text: str, storage: Storage) -> NDArray[np.float32]:

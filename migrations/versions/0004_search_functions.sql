@@ -638,37 +638,56 @@ BEGIN
 END
 $$;
 
--- How to find the `wanted` nearest chunks: `candidates` of the index and the most rows to `visit`, or NULL for comparing
--- every chunk that matches. `vectordb.search.planning` has the reasons, and measures what this only supposes.
+-- How to use the index where a `share` of the rows match: at least so many `candidates`, and the most rows that an
+-- iterative scan `visits`, NULL where one pass may do. What it costs is counted in candidates.
+CREATE FUNCTION {schema}.index_access(
+    method text, wanted integer, share float8, INOUT candidates integer, OUT visits integer, OUT cost float8)
+    LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+    aim float8 := greatest(wanted, 10);
+    needed float8 := ceil((aim + 1.4 * sqrt(aim)) / share);
+BEGIN
+    IF method = 'hnsw' AND needed <= 1000 THEN
+        candidates := greatest(candidates, needed);
+        cost := candidates;
+    ELSE
+        candidates := greatest(candidates, least(needed / 8, 1000));
+        visits := least(greatest(20000, 2 * needed), 2147483647);
+        cost := 1.1 * greatest(candidates, aim / share);
+    END IF;
+END
+$$;
+
+-- How to find the `wanted` nearest chunks: `candidates` of the index and the most rows that an iterative scan `visits`,
+-- NULL for one pass, or no candidates for comparing every chunk that matches, which costs as much as `exact_cost`
+-- candidates. `vectordb.search.planning` has the reasons, and measures what this only supposes.
 CREATE FUNCTION {schema}.search_access(
     registered {schema}.collections, chunks regclass, wanted integer, condition text, parameters text[],
-    indexed boolean, OUT candidates integer, OUT visits integer)
+    indexed boolean, OUT candidates integer, OUT visits integer, OUT exact_cost float8)
     LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     method text := registered.vector_index ->> 'method';
     least_candidates integer := least(greatest(80, wanted), 1000);
-    aim float8 := greatest(wanted, 10);
     pages float8 := pg_relation_size(chunks) / 8192;
     per_page float8;
     share float4;
     looked float8;
     matching float8;
     total float8;
-    needed float8;
     size float8 := CASE registered.storage
         WHEN 'vector' THEN 8 + 4 * registered.dimensions
         WHEN 'halfvec' THEN 8 + 2 * registered.dimensions
         WHEN 'bit' THEN 8 + registered.dimensions / 8
         ELSE 16 END / 1544.0;
-    exact_cost float8;
-    index_cost float8;
+    by_index record;
 BEGIN
-    visits := greatest(20000, 20 * wanted);
     IF method IS NULL THEN
         RETURN;
     ELSIF condition IS NULL THEN
         candidates := least_candidates;
+        visits := greatest(20000, 20 * wanted);
         RETURN;
     ELSIF pages <= 128 THEN
         RETURN;
@@ -688,18 +707,31 @@ BEGIN
     total := looked * 100 / share;
     matching := matching / looked * total;
     exact_cost := CASE WHEN indexed THEN matching * (1.2 + 0.4 * size)
-        ELSE total * 0.5 + matching * (0.2 + 0.4 * size) END;
-    needed := (aim + 1.4 * sqrt(aim)) * total / matching;
-    IF method = 'hnsw' AND needed <= 1000 THEN
-        candidates := greatest(least_candidates, ceil(needed));
-        index_cost := candidates;
-    ELSE
-        candidates := greatest(least_candidates, least(needed / 8, 1000));
-        visits := least(greatest(20000, 2 * needed), 2147483647);
-        index_cost := 1.1 * greatest(candidates, aim * total / matching);
+        ELSE total * 0.5 + matching * (0.2 + 0.4 * size) END / (4 + 9 * size);
+    SELECT * INTO by_index FROM {schema}.index_access(method, wanted, matching / total, least_candidates);
+    IF exact_cost > 1.15 * by_index.cost THEN
+        candidates := by_index.candidates;
+        visits := by_index.visits;
     END IF;
-    IF exact_cost <= 1.15 * index_cost * (4 + 9 * size) THEN
+END
+$$;
+
+-- The same after one pass in which only `matching` of the `candidates` matched: near the query fewer do than elsewhere.
+CREATE FUNCTION {schema}.search_access_again(
+    method text, wanted integer, matching integer, exact_cost float8, INOUT candidates integer, OUT visits integer)
+    LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+    share float8 := greatest(matching, 0.5) / candidates;
+    by_index record;
+BEGIN
+    SELECT * INTO by_index FROM {schema}.index_access(method, wanted, share, candidates);
+    -- Where next to none matched, an iterative scan finds those that happen to lie on its way.
+    IF share < 0.002 OR exact_cost <= by_index.cost * (CASE WHEN matching > wanted / 3.0 THEN 1.15 ELSE 8 END) THEN
         candidates := NULL;
+    ELSE
+        candidates := by_index.candidates;
+        visits := by_index.visits;
     END IF;
 END
 $$;
@@ -744,6 +776,7 @@ DECLARE
     distance text := {schema}.distance_sql(registered);
     text_condition text := CASE WHEN required IS NULL THEN '' ELSE ' AND c.content_tsv @@ $3' END;
     found integer := 0;
+    once boolean;
 BEGIN
     IF filter IS NOT NULL AND filter NOT IN ('{}', 'null') THEN
         SELECT s.condition, s.parameters, s.indexed INTO condition, parameters, indexed
@@ -751,16 +784,18 @@ BEGIN
     END IF;
     SELECT * INTO access
     FROM {schema}.search_access(registered, chunks, wanted, condition, parameters, coalesce(indexed, false));
-    IF access.candidates IS NOT NULL THEN
-        IF condition IS NOT NULL THEN
-            SELECT s.condition INTO unjoined
-            FROM {schema}.filter_sql(filter, '', 1, registered.fields, documents, false, '{}', 0) AS s;
-        END IF;
+    IF access.candidates IS NOT NULL AND condition IS NOT NULL THEN
+        SELECT s.condition INTO unjoined
+        FROM {schema}.filter_sql(filter, '', 1, registered.fields, documents, false, '{}', 0) AS s;
+    END IF;
+    FOR attempt IN 1..2 LOOP
+        EXIT WHEN access.candidates IS NULL;
+        once := access.visits IS NULL;
         before := {schema}.search_settings();
         PERFORM {schema}.set_search_settings(ARRAY[
-            greatest(before[1]::integer, access.candidates)::text, 'relaxed_order',
-            coalesce(nullif(least(access.visits, most_visits), 20000)::text, before[3]), CASE WHEN condition IS NULL THEN before[4] ELSE '4' END,
-            'relaxed_order', '10']);
+            greatest(before[1]::integer, access.candidates)::text, CASE WHEN once THEN 'off' ELSE 'relaxed_order' END,
+            coalesce(nullif(least(access.visits, most_visits), 20000)::text, before[3]),
+            CASE WHEN condition IS NULL OR once THEN before[4] ELSE '4' END, 'relaxed_order', '10']);
         -- No other index serves IS TRUE, so that the rows come from the index over the embeddings. They are not quite in
         -- the order that the planner takes for granted; by another expression it really sorts.
         EXECUTE format(
@@ -774,10 +809,14 @@ BEGIN
             INTO document_ids, ordinals, distances USING query, parameters, required;
         PERFORM {schema}.set_search_settings(before);
         found := coalesce(cardinality(document_ids), 0);
-        IF found < wanted AND condition IS NULL AND required IS NULL THEN
-            EXECUTE format('SELECT least(count(*), %1$s) FROM (SELECT FROM %2$s LIMIT %1$s) AS c', wanted, chunks)
-                INTO wanted;
-        END IF;
+        EXIT WHEN found >= wanted OR NOT once OR most_visits IS NOT NULL;
+        SELECT again.candidates, again.visits INTO access.candidates, access.visits
+        FROM {schema}.search_access_again(
+            registered.vector_index ->> 'method', wanted, found, access.exact_cost, access.candidates) AS again;
+    END LOOP;
+    IF found < wanted AND access.candidates IS NOT NULL AND condition IS NULL AND required IS NULL THEN
+        EXECUTE format('SELECT least(count(*), %1$s) FROM (SELECT FROM %2$s LIMIT %1$s) AS c', wanted, chunks)
+            INTO wanted;
     END IF;
     IF access.candidates IS NULL OR found < wanted AND most_visits IS NULL THEN
         -- There is no index to use, or it gave up too early. No index orders by an expression over the distance.
@@ -1007,6 +1046,8 @@ COMMENT ON FUNCTION {schema}.filter_sql IS 'Part of search: SQL of a filter';
 COMMENT ON FUNCTION {schema}.searched_collection IS 'Part of search: the row of the registry, once arguments are checked';
 COMMENT ON FUNCTION {schema}.search_settings IS 'Part of search: settings of pgvector as they are';
 COMMENT ON FUNCTION {schema}.set_search_settings IS 'Part of search: changes settings of pgvector until the transaction ends';
+COMMENT ON FUNCTION {schema}.index_access IS 'Part of search: how to use the index where some share of the rows match';
+COMMENT ON FUNCTION {schema}.search_access_again IS 'Part of search: what to do where too few candidates of the index match';
 COMMENT ON FUNCTION {schema}.search_access IS 'Part of search: whether to use the index over the embeddings, and how';
 COMMENT ON FUNCTION {schema}.distance_sql IS 'Part of search: SQL of the distance from the query';
 COMMENT ON FUNCTION {schema}.nearest_chunks IS 'Part of search: keys and distances of the nearest chunks';

@@ -51,6 +51,16 @@ def test_the_file_runs_as_it_is(cli: CommandLine, db: VectorDB, url: str, folder
         db.collection("docs")
 
 
+def test_a_configuration_in_pyproject(
+    cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command.init(Config("alembic.ini", toml_file="pyproject.toml"), "migrations", template="pyproject")
+    capsys.readouterr()
+    written = Path(cli("revision", "add docs", "-c", "docs", "--dimensions", "8", "--json").json["path"])
+    assert written.parent.samefile(tmp_path / "migrations" / "versions")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -65,6 +75,13 @@ def test_it_refuses(reader: CommandLine, folder: Path, arguments: list[str], mes
     done = reader("revision", "add docs", *arguments)
     assert done.code == 2
     assert message in done.error
+    assert not list((folder / "migrations" / "versions").glob("*.py"))
+
+
+@pytest.mark.parametrize("message", ['""" + 1', "a\\"])
+def test_it_refuses_a_message_that_makes_no_python(reader: CommandLine, folder: Path, message: str) -> None:
+    done = reader("revision", message, "-c", "docs", "--dimensions", "2")
+    assert (done.code, "leave out those and backslashes" in done.error) == (2, True)
     assert not list((folder / "migrations" / "versions").glob("*.py"))
 
 

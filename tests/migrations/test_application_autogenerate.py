@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from pgvector.sqlalchemy import HALFVEC, VECTOR
+from pgvector.sqlalchemy import BIT, HALFVEC, VECTOR
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -290,6 +290,37 @@ def test_an_invalid_index_is_built_anew(app: Application, database_url: str) -> 
     assert app.differences(metadata) is None
 
 
+@pytest.mark.parametrize("lost", ["INDEX products_search_idx", "TRIGGER text_written ON products"])
+def test_an_incomplete_text_index_is_built_anew(lost: str, app: Application, database_url: str) -> None:
+    metadata = products(search=search())
+    app.autogenerate(metadata)
+    app.upgrade()
+    execute(database_url, f"DROP {lost}")
+    assert app.differences(metadata) is not None
+    app.autogenerate(metadata)
+    app.upgrade()
+    assert app.differences(metadata) is None
+    app.downgrade("r0")
+    app.upgrade()
+    execute(database_url, f"DROP {lost}")
+    app.autogenerate(sa.MetaData())
+    app.upgrade()
+    assert not {each for each in objects(database_url) if "products" in each}
+
+
+def test_a_role_that_may_not_look_into_our_schema(role: str, app: Application, database_url: str) -> None:
+    upgrade(database_url, dimensions="3")
+    execute(database_url, f"GRANT CREATE ON SCHEMA public TO {role}")
+    metadata = products(embedding=embedding())
+    app.autogenerate(metadata)
+    app.upgrade()
+    app.sqlalchemy_url += "&" if "?" in app.sqlalchemy_url else "?"
+    app.sqlalchemy_url += f"options=-c%20role%3D{role}"
+    app.config.set_main_option("sqlalchemy.url", app.sqlalchemy_url.replace("%", "%%"))
+    execute(database_url, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    assert app.differences(metadata) is None
+
+
 def test_collections_are_left_alone(app: Application, database_url: str) -> None:
     upgrade(database_url, dimensions="3")
     seen = []
@@ -350,12 +381,61 @@ def test_the_extension_is_not_created_twice(app: Application, database_url: str)
 
 def test_types_of_pgvector_python_are_written_with_an_import(app: Application, database_url: str) -> None:
     metadata = sa.MetaData()
-    sa.Table("items", metadata, sa.Column("embedding", HALFVEC(3)), sa.Column("any", VECTOR()))
+    sa.Table(
+        "items", metadata, sa.Column("embedding", HALFVEC(3)), sa.Column("any", VECTOR()), sa.Column("bits", BIT(8))
+    )
     file = app.autogenerate(metadata)
     assert "sa.Column('embedding', vectordb.migration.VectorColumn('halfvec', 3)" in file
     assert "sa.Column('any', vectordb.migration.VectorColumn('vector')" in file
+    assert "sa.Column('bits', vectordb.migration.VectorColumn('bit', 8)" in file
     app.upgrade()
     assert app.differences(metadata) is None
+
+
+def test_a_name_that_sqlalchemy_shortens_is_compared_as_it_is_shortened(app: Application, database_url: str) -> None:
+    metadata = sa.MetaData(
+        naming_convention={"ix": "ix_a_convention_of_names_too_long_to_keep_%(table_name)s_%(column_0_name)s"}
+    )
+    items = sa.Table("items_of_a_catalogue", metadata, sa.Column("embedding", VECTOR(3)))
+    sa.Index(None, items.c.embedding, postgresql_using="hnsw", postgresql_ops={"embedding": "vector_l2_ops"})
+    assert "op.create_vector_index('items_of_a_catalogue', 'embedding'" in app.autogenerate(metadata)
+    app.upgrade()
+    assert app.differences(metadata) is None
+    app.downgrade()
+    execute(database_url, "CREATE EXTENSION vector")
+    with app.connection() as connection:
+        metadata.create_all(connection)
+    app.stamp()
+    assert app.differences(metadata) is None
+
+
+def test_a_table_with_a_colon_in_its_name(app: Application) -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    body = {"__tablename__": "a :b%(c)s", "id": mapped_column(sa.Integer, primary_key=True), "e": embedding_column(3)}
+    type("Odd", (Base,), body)
+    app.autogenerate(Base.metadata)
+    app.upgrade()
+    assert app.differences(Base.metadata) is None
+
+
+def test_batches(app: Application, database_url: str) -> None:
+    """As Flask-Migrate users have them: what is in a batch runs when it ends."""
+    app.autogenerate(products(), render_as_batch=True)
+    app.upgrade()
+    for metadata in (
+        products(embedding=embedding(), search=search()),
+        products(embedding=embedding(storage="halfvec"), search=search(config="simple")),
+        products(embedding=embedding(storage="halfvec"), search=search(), embedding_4=embedding(4)),
+    ):
+        app.autogenerate(metadata, render_as_batch=True)
+        app.upgrade()
+        assert app.differences(metadata, render_as_batch=True) is None
+    app.autogenerate(products(embedding=embedding(4, storage="halfvec"), search=search()), render_as_batch=True)
+    app.upgrade()
+    app.downgrade()
+    app.upgrade()
 
 
 def test_the_application_says_what_is_compared(app: Application) -> None:

@@ -148,6 +148,13 @@ def test_concurrently_needs_a_transaction_that_alembic_began(app: Application) -
         ("create_text_index('items', 'sarch')", errors.ConfigurationError, "is missing"),
         ("create_text_index('items', 'search', config='klingon')", errors.ConfigurationError, "it has"),
         ("create_text_index('items', 'search', HNSW())", errors.ConfigurationError, r"a text index is BM25"),
+        ("drop_text_index('items', 'search')", errors.ConfigurationError, "has no text index"),
+        (
+            "create_collection(CollectionConfig('docs', VectorSpace.of(3, 'l2', 'vector')))",
+            errors.SchemaError,
+            "run `vectordb migrate`",
+        ),
+        ("drop_vector_index('docs')", errors.SchemaError, "run `vectordb migrate`"),
         ("create_text_index('i' * 60, 'search')", errors.InvalidName, "cut off"),
         ("create_vector_index('items', HNSW(), HNSW())", errors.ConfigurationError, "names a column"),
         ("create_collection('docs')", errors.ConfigurationError, "CollectionConfig"),
@@ -165,6 +172,16 @@ def test_wrong_input(operation: str, error: type[Exception], message: str, app: 
 def test_a_second_text_index_is_refused(app: Application) -> None:
     app.write("op.create_text_index('items', 'search')\nop.create_text_index('items', 'search', name='x')")
     with pytest.raises(errors.ConfigurationError, match="has a text index already"):
+        app.upgrade()
+
+
+@pytest.mark.parametrize("wrong", ["'items', 'body'", "'items', 'search', name='x'"])
+def test_a_text_index_is_dropped_by_its_own_name(wrong: str, app: Application) -> None:
+    """Otherwise its statistics would go, and its index over the lexemes would stay."""
+    app.write(f"op.create_text_index('items', 'search')\nop.drop_text_index({wrong})")
+    with pytest.raises(
+        errors.ConfigurationError, match=r"op\.drop_text_index\('items', 'search', name='items_search_idx'"
+    ):
         app.upgrade()
 
 

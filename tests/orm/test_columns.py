@@ -485,6 +485,8 @@ def test_a_wrong_text_search_is_refused_where_it_is_declared() -> None:
 def test_wrong_models_are_refused_when_they_are_mapped(define: Define) -> None:
     with pytest.raises(ConfigurationError, match="Item has no attribute 'bodi', which its embedding is made of"):
         define(embedding=embedding_column(3, source="bodi"))
+    with pytest.raises(ConfigurationError, match="embedding of Item cannot be made of itself"):
+        define(embedding=embedding_column(3, source=("body", "embedding")))
     with pytest.raises(ConfigurationError, match="Item has no column 'bodi' in the table 'items'"):
         define(search=text_search_column("body", "bodi"))
     with pytest.raises(ConfigurationError, match="text indexes on first and second"):

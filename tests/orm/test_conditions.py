@@ -169,6 +169,7 @@ class Item(Base):
     sizes: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     data: Mapped[dict[str, Any]] = mapped_column(JSONB)
     shifted: Mapped[int] = mapped_column(Shifted)
+    odd: Mapped[int] = mapped_column('it\'s "5:6" (%)')
     body: Mapped[str]
     embedding: Mapped[Any] = embedding_column(16, source="body")
     search: Mapped[Any] = text_search_column("body")
@@ -215,6 +216,7 @@ def rows() -> list[dict[str, Any]]:
             "sizes": [id % 4, id % 5, 9],
             "data": {"a:b": f"x:{id % 5}", "100%": id % 4, "n": {"it's": [id % 6]}, "flag": id % 2 == 0},
             "shifted": id % 9,
+            "odd": id % 4,
             "body": " ".join(rng.choice(words, 5)),
         }
         for id in range(ROWS)
@@ -357,6 +359,7 @@ CONDITIONS: dict[str, list[Any]] = {
     "function": [func.lower(Item.name) == "é"],
     "operator": [Item.name.op("||")("x") == ":w0x"],
     "boolean operator": [Item.sizes.bool_op("&&")([2, 8])],
+    "a name with signs": [Item.odd == 3, Item.odd.in_([1, 3])],
     "literals": [literal_column("1") == 1, Item.price < literal(9)],
     **{f"value {value!r}": [Item.name == value] for value in TRICKY},
     "all values": [Item.name.in_(TRICKY[:7])],
@@ -437,11 +440,14 @@ def test_a_single_condition_and_none(session: Session, repository: Repository[It
     assert len(repository.search(session, QUERY, where=None)) == 10
     assert len(repository.search(session, QUERY, where=(Item.price == 5, Item.id < 100))) == 1
     assert len(repository.search(session, QUERY, where=[true()])) == 10
+    for several in ({Item.price == 5, Item.id < 100}, (each for each in (Item.price == 5, Item.id < 100))):
+        assert len(repository.search(session, QUERY, where=several)) == 1
 
 
 NO_CONDITIONS: dict[str, tuple[Any, str]] = {
     "not joined": (Maker.name == "x", "makers, which is not joined"),
     "not joined, of two": ([Item.price < 3, Tag.name == "x"], "tags, which is not joined"),
+    "an alias that is not joined": (aliased(Maker).name == "x", "an alias of makers, which is not joined"),
     "a filter of collections": (F("price") < 3, "not F"),
     "a dict": ({"price": 3}, "Product.price < 10"),
     "a text": ("price < 3", "Product.price < 10"),

@@ -102,6 +102,8 @@ CALLS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "min_score": ({"min_score": "high"}, errors.InvalidInput, "min_score"),
     "strategy": ({"strategy": "fast"}, errors.InvalidInput, "strategy"),
     "both": ({"strategy": "iterative", "exact": True}, errors.InvalidInput, "contradict"),
+    "options": ({"options": 5}, errors.InvalidInput, "loader options such as"),
+    "an option": ({"options": ["category"]}, errors.InvalidInput, "not 'category'"),
     "ef_search": ({"ef_search": 1001}, errors.InvalidInput, "ef_search"),
 }
 

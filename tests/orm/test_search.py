@@ -515,6 +515,9 @@ def test_loader_options(session: Session, products: list[Product]) -> None:
         hit = repository.search(session, "red coat", limit=3, options=[option])[0]
         assert hit.entity.__dict__["category"].name == f"cat{hit.entity.category_id}"
     session.expunge_all()
+    hit = repository.search(session, "red coat", limit=3, options=joinedload(Product.category))[0]
+    assert hit.entity.__dict__["category"].name == f"cat{hit.entity.category_id}"
+    session.expunge_all()
     deep = [joinedload(Product.category).joinedload(Category.products)]
     found = repository.search(session, "red coat", limit=5, options=deep, where=Product.price > 3)
     assert len(found) == 5

@@ -89,6 +89,8 @@ def test_nearest_goes_by_the_index(session: Session, products: Repository[Produc
     statement = products.nearest(QUERY, ef_search=1000)
     assert "ix_products_embedding" in plan_of(session, statement.limit(10))
     assert "ix_products_embedding" in plan_of(session, statement.where(Product.price < 900).limit(10))
+    if session.scalar(text("SELECT current_setting('server_version_num')::int >= 170000")):
+        assert "ix_products_embedding" in plan_of(session, statement.order_by(Product.id).limit(10))
     assert "ix_products_embedding" not in plan_of(session, products.nearest(QUERY, exact=True).limit(10))
     assert_nearest(session.execute(statement.limit(10)).all(), range(ROWS), 10)
     exact = session.execute(products.nearest("red coat", exact=True).limit(10)).all()
@@ -113,9 +115,9 @@ def test_conditions_joins_and_pages(session: Session, products: Repository[Produ
         assert_nearest(session.execute(joined.limit(20)).all(), ids, 20)
         has = base.where(Product.category.has(name="cat3"), Product.price < price)
         assert_nearest(session.execute(has.limit(20)).all(), ids, 20)
-    pages = [
-        session.execute(base.where(Product.price < 10).limit(7).offset(offset)).all() for offset in range(0, 35, 7)
-    ]
+    # Rows of one distance have no order of their own.
+    paged = base.where(Product.price < 10).order_by(Product.id).limit(7)
+    pages = [session.execute(paged.offset(offset)).all() for offset in range(0, 35, 7)]
     found = [product.id for page in pages for product, _ in page]
     assert sorted(found) == [id for id in range(ROWS) if id % 1000 < 10 and id % 100]
     with_count = base.add_columns(Category.name).join(Product.category).limit(3)
@@ -141,6 +143,14 @@ def test_subqueries_and_aliases(session: Session, products: Repository[Product])
     deep = best.options(selectinload(Product.category), undefer(Product.embedding))
     session.expunge_all()
     assert all(product.__dict__["embedding"] is not None for product, _ in session.execute(deep))
+
+
+def test_a_label_where_the_model_has_a_column_of_that_name(session: Session, products: Repository[Product]) -> None:
+    near = products.nearest(QUERY, label="away").limit(3)
+    best = products.ranked("red coat", label="fit").limit(3)
+    for statement, name in ((near, "away"), (best, "fit")):
+        numbers = [row[1] for row in session.execute(statement)]
+        assert sorted(session.scalars(select(statement.subquery().c[name]))) == sorted(numbers)
 
 
 def test_two_queries_in_one_statement(session: Session, products: Repository[Product]) -> None:

@@ -307,6 +307,19 @@ def test_equal_texts_of_a_batch_are_embedded_once(session: Session, embedder: Ha
     assert upsert(PRODUCTS, embedder, session, rows) == UpsertResult(inserted=3, chunks=3, embedded=1)
 
 
+@pytest.mark.parametrize("autoflush", [True, False])
+def test_what_is_pending_is_written_first(session: Session, embedder: HashedEmbedder, autoflush: bool) -> None:
+    session.autoflush = autoflush
+    session.add(Category(id=1, name="first"))
+
+    def rows() -> Iterator[dict[str, Any]]:
+        yield {"id": 1, "title": "a", "category_id": 1}
+        session.add(Category(id=2, name="second"))
+        yield {"id": 2, "title": "b", "category_id": 2}
+
+    assert upsert(PRODUCTS, embedder, session, rows(), batch_size=1).inserted == 2
+
+
 def test_another_embedding_of_the_model_is_an_ordinary_column(session: Session, embedder: HashedEmbedder) -> None:
     row = page(title="t", content=None, image=[1, 2, 3])
     assert upsert(PAGES, embedder, session, row).inserted == 1

@@ -229,6 +229,35 @@ def test_as_many_rows_come_as_match(crowd: Collection, connection: Connection, w
             assert len({row[0] for row in rows} & {hit.document_id for hit in exact}) >= 0.9 * len(rows)
 
 
+@pytest.fixture(scope="module")
+def clusters(home: VectorDB) -> Iterator[Collection]:
+    """Chunks in 30 heaps, numbered by `heap`."""
+    rng = np.random.default_rng(12)
+    heap = np.arange(6_000) % 30
+    points = rng.standard_normal((30, 24))[heap] + 0.3 * rng.standard_normal((6_000, 24))
+    docs = home.create_collection(
+        "clusters", dimensions=24, index=HNSW(m=8, ef_construction=40), fields={"heap": int}, text_config="simple"
+    )
+    docs.upsert_vectors(
+        range(6_000), points, contents=["filler " * 60] * 6_000, metadata=[{"heap": int(number)} for number in heap]
+    )
+    with home.engine.begin() as connection:
+        connection.exec_driver_sql("ANALYZE vectordb.clusters_chunks")
+    yield docs
+    home.drop_collection("clusters")
+
+
+def test_a_filter_that_matches_far_away_only_finds_the_nearest(clusters: Collection, connection: Connection) -> None:
+    """What lies on the way of an iterative scan is not the nearest; one pass tells that too few match."""
+    where = {"heap": {"in": [0, 1, 2, 3]}}
+    for query in np.concatenate(list(clusters.vectors(range(10, 25)).values())):
+        rows = connection.execute(
+            "SELECT document_id FROM vectordb.search('clusters', %s, 10, %s)", (vector(query), json.dumps(where))
+        ).fetchall()
+        exact = clusters.search(query, limit=10, where=where, exact=True)
+        assert len({id for (id,) in rows} & {hit.document_id for hit in exact}) >= 9
+
+
 def test_the_index_is_used_and_left_where_it_does_not_pay(crowd: Collection, connection: Connection) -> None:
     def scans() -> int:
         connection.execute("SELECT pg_stat_force_next_flush()")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from vectordb.errors import ConfigurationError, DimensionMismatch, InvalidVector
+from vectordb.metrics import Storage
 from vectordb.vector_types import BinaryParameter, VectorColumn
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
@@ -123,3 +125,12 @@ def test_null_comes_back_as_none() -> None:
 def test_an_unknown_storage() -> None:
     with pytest.raises((ConfigurationError, ValueError)):
         VectorColumn("float")
+
+
+@pytest.mark.parametrize("storage", list(Storage))
+def test_written_out_and_read_again(storage: Storage) -> None:
+    column: sa.Column[Any] = sa.Column("x", VectorColumn(storage, 3))
+    given = np.array([1.0, 0.0, 1.0] if storage is Storage.BIT else [0.5, 0.0, -1e-5], dtype=np.float32)
+    written = sa.select(column == given).compile(dialect=DIALECT, compile_kwargs={"literal_binds": True})
+    (literal,) = re.findall(r"'([^']*)'", str(written))
+    np.testing.assert_allclose(read(storage, literal), given, rtol=1e-2)

@@ -8,6 +8,7 @@ added.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from alembic.autogenerate import comparators
@@ -19,9 +20,14 @@ from vectordb.bootstrap.options import MigrationOptions
 from vectordb.extension import find_extension
 from vectordb.migration.catalogue import Catalogue, is_visible, read_catalogue
 from vectordb.migration.extension_operations import CreateVectorExtension
+from vectordb.migration.index_operations import CreateVectorIndex, DropVectorIndex
 from vectordb.migration.rendering import as_vector_column, teach_reflection, with_our_types
+from vectordb.migration.revision_operations import Explanation, StoreInline
 from vectordb.migration.table_changes import TableChanges, drop_of, drop_of_text_index, is_generated_text
+from vectordb.migration.text_operations import CreateTextIndex, DropTextIndex
 from vectordb.settings import Settings
+
+_OURS = (CreateVectorIndex, DropVectorIndex, CreateTextIndex, DropTextIndex, StoreInline, Explanation)
 
 
 def register() -> None:
@@ -66,6 +72,8 @@ def compare(context: AutogenContext, upgrade_ops: ops.UpgradeOps, schemas: set[s
         exists = catalogue.key(table.schema, table.name) not in created
         if not exists or _is_compared(context, table, schemas):
             _change(context, upgrade_ops, catalogue, table, exists=exists)
+    if context.opts.get("render_as_batch"):
+        upgrade_ops.ops[:] = _beside_batches(upgrade_ops.ops)
     upgrade_ops.ops[:] = [each for each in upgrade_ops.ops if not isinstance(each, ops.ModifyTableOps) or each.ops]
     if find_extension(connection) is None and any(map(as_vector_column, _added_types(upgrade_ops.ops))):
         upgrade_ops.ops.insert(0, CreateVectorExtension())
@@ -161,6 +169,19 @@ def _is_about(operation: Any, key: tuple[str | None, str], catalogue: Catalogue)
         isinstance(operation, ops.CreateTableOp | ops.ModifyTableOps)
         and catalogue.key(operation.schema, operation.table_name) == key
     )
+
+
+def _beside_batches(operations: Iterable[Any]) -> Iterator[Any]:
+    """Take ours out of the batch of a table, of which Alembic runs its own operations last."""
+    for operation in operations:
+        if not isinstance(operation, ops.ModifyTableOps):
+            yield operation
+            continue
+        for is_ours, run in groupby(operation.ops, lambda each: isinstance(each, _OURS)):
+            if is_ours:
+                yield from run
+            else:
+                yield ops.ModifyTableOps(operation.table_name, list(run), schema=operation.schema)
 
 
 def _added_types(operations: Iterable[Any]) -> Iterator[Any]:

@@ -70,15 +70,24 @@ def read_catalogue(connection: Connection, library_schema: str) -> Catalogue:
 
 
 def _library_tables(connection: Connection, schema: str) -> set[tuple[str | None, str]]:
-    registry = quote(schema, "collections")
-    is_registry = text(
-        "SELECT count(*) = 2 FROM pg_attribute"
-        " WHERE attrelid = to_regclass(:registry) AND attname IN ('documents_table', 'chunks_table')"
+    # Of the catalogue, which every role may read; `to_regclass` asks for rights on the schema.
+    find = text(
+        "SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+        " WHERE nspname = :schema AND relname = 'collections' AND (SELECT count(*) = 2 FROM pg_attribute"
+        " WHERE attrelid = c.oid AND attname IN ('documents_table', 'chunks_table'))"
     )
-    if not connection.scalar(is_registry, {"registry": registry}):
+    may_read = connection.scalar(find, {"schema": schema})
+    if may_read is None:
         return set()
-    rows = connection.execute(text(f"SELECT documents_table, chunks_table FROM {registry}"))  # noqa: S608 - quoted
-    tables = {"collections", VERSION_TABLE, *(str(table) for row in rows for table in row)}
+    if may_read:
+        registry = quote(schema, "collections")
+        rows = connection.execute(text(f"SELECT documents_table, chunks_table FROM {registry}"))  # noqa: S608 - quoted
+        tables = {"collections", VERSION_TABLE, *(str(table) for row in rows for table in row)}
+    else:
+        # A role that may not look into the schema has no tables of its own in it.
+        found = text("SELECT tablename FROM pg_tables WHERE schemaname = :schema")
+        tables = set(connection.scalars(found, {"schema": schema}))
     return {(schema, table) for table in tables} | {
         (None, table) for table in tables if is_visible(connection, schema, table)
     }
@@ -86,5 +95,8 @@ def _library_tables(connection: Connection, schema: str) -> set[tuple[str | None
 
 def is_visible(connection: Connection, schema: str, table: str) -> bool:
     """Whether the search_path finds a table of another schema."""
-    visible = text("SELECT pg_table_is_visible(to_regclass(:name))")
-    return bool(connection.scalar(visible, {"name": quote(schema, table)}))
+    visible = text(
+        "SELECT pg_table_is_visible(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+        " WHERE nspname = :schema AND relname = :table"
+    )
+    return bool(connection.scalar(visible, {"schema": schema, "table": table}))

@@ -13,10 +13,11 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.schema import ExecutableDDLElement
 
 from vectordb import registry, schema
+from vectordb.bootstrap import require_head
 from vectordb.errors import ConfigurationError
 from vectordb.fields import FieldLike
 from vectordb.indexes import BM25, VectorIndex, check_index, check_text_index
-from vectordb.migration.context import is_offline, migration_options, run_or_write
+from vectordb.migration.context import is_offline, is_our_environment, migration_options, run_or_write
 from vectordb.models import create_statements, table_names
 from vectordb.registry import DEFAULT_TEXT_INDEX, CollectionConfig
 from vectordb.schema import models_of
@@ -249,8 +250,10 @@ def _run(operations: Operations, operation: CollectionOperation) -> None:
     schema_name = migration_options(operations).schema
     if is_offline(operations):
         run_or_write(operations, operation.write(schema_name))
-    else:
-        operation.run(operations.get_bind(), schema_name)
+        return
+    if not is_our_environment(operations):
+        require_head(operations.get_bind(), schema_name)
+    operation.run(operations.get_bind(), schema_name)
 
 
 def _only_online(name: str, way_out: str) -> ConfigurationError:

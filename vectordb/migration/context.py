@@ -25,6 +25,11 @@ def migration_options(operations: Any) -> MigrationOptions:
     return options if isinstance(options, MigrationOptions) else MigrationOptions.of(Settings())
 
 
+def is_our_environment(operations: Any) -> bool:
+    """Whether the library's own `env.py` runs the migration, and not that of an application."""
+    return "vectordb_options" in operations.get_context().opts
+
+
 def is_offline(operations: Any) -> bool:
     """Whether SQL is written out (`--sql`) instead of being run."""
     return bool(operations.get_context().as_sql)

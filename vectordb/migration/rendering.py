@@ -24,7 +24,7 @@ from vectordb.migration.text_operations import CreateTextIndex, DropTextIndex
 from vectordb.vector_types import VectorColumn
 
 IMPORT = "import vectordb.migration"
-_VECTOR = re.compile(r"(vector|halfvec|sparsevec)(?:\((\d+)\))?", re.IGNORECASE)
+_VECTOR = re.compile(r"(vector|halfvec|sparsevec|bit)(?:\((\d+)\))?", re.IGNORECASE)
 
 
 def teach_reflection() -> None:

@@ -28,7 +28,8 @@ class StoreInline(MigrateOperation):
     """Keep the vectors of a column in the row, as `create_all` does: exact scans and loads are a third faster."""
 
     def __init__(self, table: str, column: str) -> None:
-        self.statement = f"ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE PLAIN"
+        # `op.execute` takes a word behind a colon for a parameter.
+        self.statement = f"ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE PLAIN".replace(":", r"\:")
 
     def reverse(self) -> MigrateOperation:
         """Return nothing: the column goes."""

@@ -25,15 +25,20 @@ def write_collection_revision(message: str, config: CollectionConfig, configurat
         The revision, with the path of its file.
 
     Raises:
-        ConfigurationError: There is no such file, or no one newest revision.
+        ConfigurationError: There is no such file, or no one newest revision, or the message cannot be written into one.
     """
+    if '"""' in message or "\\" in message:
+        raise ConfigurationError(
+            "Alembic writes the message into the file as it is, between triple quotes; leave out those and backslashes"
+        )
     if not configuration.is_file():
         raise ConfigurationError(
             f"there is no {configuration}; run this where your alembic.ini is, name it with --config, or begin with "
             "`alembic init migrations`"
         )
-    # Alembic prints what it writes; what is printed here is for the caller to say.
-    alembic = Config(str(configuration), cmd_opts=Namespace(quiet=True))
+    # Alembic reads pyproject.toml, too, and prints what it writes; what is printed here is for the caller to say.
+    beside = configuration.with_name("pyproject.toml")
+    alembic = Config(str(configuration), toml_file=str(beside), cmd_opts=Namespace(quiet=True))
     try:
         script = ScriptDirectory.from_config(alembic).generate_revision(
             rev_id(),

@@ -21,7 +21,7 @@ from vectordb.migration.rendering import as_embedding_type
 from vectordb.migration.revision_operations import StoreInline
 from vectordb.migration.text_indexes import FoundTextIndex, TableTextIndex, default_text_index_name
 from vectordb.migration.text_operations import CreateTextIndex, DropTextIndex
-from vectordb.migration.vector_indexes import FoundIndex, TableIndex, declared_index
+from vectordb.migration.vector_indexes import FoundIndex, TableIndex, declared_index, final_name
 from vectordb.tables import quote
 
 
@@ -101,10 +101,10 @@ class TableChanges:
         """Have ours in place of Alembic's operations, and see what they do not."""
         declared = self._declared()
         for operation in list(self.rest):
-            if isinstance(operation, ops.CreateIndexOp) and operation.index_name in declared:
+            if isinstance(operation, ops.CreateIndexOp) and (index := declared.get(self._final_name(operation))):
                 self.rest.remove(operation)
-                if declared[operation.index_name].column not in self.settled:
-                    self.creates.append(CreateVectorIndex(declared[operation.index_name]))
+                if index.column not in self.settled:
+                    self.creates.append(CreateVectorIndex(index))
             elif isinstance(operation, ops.DropIndexOp) and (found := self.there.get(str(operation.index_name))):
                 if found.index is None:
                     continue
@@ -118,6 +118,9 @@ class TableChanges:
                 continue
             self.drops.append(self._drop(there))
             self.creates.append(CreateVectorIndex(index))
+
+    def _final_name(self, operation: ops.CreateIndexOp) -> str:
+        return final_name(operation.index_name or "", self.context.dialect)
 
     def _is_same(self, found: FoundIndex, declared: TableIndex) -> bool:
         if not found.valid or found.index is None:
@@ -191,7 +194,7 @@ class TableChanges:
         if found is not None and self._leaves(found.index, wanted, regenerated):
             return
         if found is not None:
-            self.drops.insert(0, drop_of_text_index(found, self.table.schema))
+            self.drops.insert(0, drop_of_text_index(found, self.table.schema, wanted))
         if wanted is not None:
             self.creates.append(CreateTextIndex(wanted))
 
@@ -235,12 +238,16 @@ def drop_of(found: FoundIndex, index: TableIndex, schema: str | None) -> DropVec
     return DropVectorIndex(found.table, index.column, found.name, schema, dropped=replace(index, schema=schema))
 
 
-def drop_of_text_index(found: FoundTextIndex, schema: str | None) -> DropTextIndex:
-    """Return what drops a text index, or what is left of one, and creates it again on the way back."""
-    if found.index is None:
-        return DropTextIndex(found.table, "", found.name, schema)
-    index = replace(found.index, schema=schema)
-    return DropTextIndex(index.table, index.column, index.name, schema, index)
+def drop_of_text_index(
+    found: FoundTextIndex, schema: str | None, declared: TableTextIndex | None = None
+) -> DropTextIndex:
+    """Return what drops a text index, and creates it again on the way back; the declared one if parts are missing."""
+    whole = found.index or declared
+    if whole is None:
+        # Of which column it was is not known; all parts but the index over the lexemes are named by the table.
+        return DropTextIndex(found.table, "unknown", found.name, schema)
+    index = replace(whole, schema=schema)
+    return DropTextIndex(index.table, index.column, found.name or index.name, schema, index)
 
 
 def _added(schema: str | None, table: str, column: Column[Any]) -> ops.AddColumnOp:

@@ -18,9 +18,10 @@ _CONFIG = re.compile(r"config regconfig DEFAULT '((?:[^']|'')+)'")
 
 _CATALOGUE = """
     SELECT n.nspname, pg_table_is_visible(t.oid), t.relname, plan.prosrc,
-        pg_get_function_arguments(plan.oid), tiers.name, tiers.column_name
-    FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid JOIN pg_namespace n ON n.oid = t.relnamespace
-    JOIN pg_proc p ON p.oid = g.tgfoid AND p.proname = t.relname || '_text_changed' AND p.pronamespace = n.oid
+        pg_get_function_arguments(plan.oid), tiers.name, tiers.column_name,
+        EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.oid AND g.tgfoid = p.oid AND g.tgname = 'text_written')
+    FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
+    JOIN pg_proc p ON p.proname = t.relname || '_text_changed' AND p.pronamespace = n.oid
     LEFT JOIN pg_proc plan ON plan.proname = t.relname || '_text_plan' AND plan.pronamespace = n.oid
     LEFT JOIN LATERAL (
         SELECT i.relname AS name, min(a.attname::text) AS column_name
@@ -30,7 +31,7 @@ _CATALOGUE = """
         WHERE x.indrelid = t.oid AND x.indisvalid AND pg_get_expr(x.indexprs, t.oid) LIKE '%lexeme_tiers(%'
         GROUP BY i.relname LIMIT 1
     ) AS tiers ON true
-    WHERE g.tgname = 'text_written'
+    WHERE t.relkind IN ('r', 'p') AND p.prorettype = 'trigger'::regtype
 """
 
 
@@ -98,11 +99,11 @@ def default_text_index_name(table: str, column: str) -> str:
 
 
 def _found(row: tuple[Any, ...]) -> FoundTextIndex:
-    schema, visible, table, source, arguments, name, column = row
+    schema, visible, table, source, arguments, name, column, has_trigger = row
     parameters = _PARAMETERS.search(source or "")
     config = _CONFIG.search(arguments or "")
     index = None
-    if parameters is not None and config is not None and column is not None:
+    if parameters is not None and config is not None and column is not None and has_trigger:
         ranking = BM25(float(parameters[1]), float(parameters[2]))
         index = TableTextIndex(table, column, ranking, config[1].strip('"'), name, schema)
     return FoundTextIndex(schema, visible, table, name, index)

@@ -14,7 +14,8 @@ from vectordb.indexes import BM25, check_text_index
 from vectordb.migration.collection_operations import BuildCollectionTextIndex, DropCollectionTextIndex
 from vectordb.migration.context import is_offline, run_or_write, schema_of
 from vectordb.migration.identifiers import check_identifier, quoted
-from vectordb.migration.text_indexes import TableTextIndex, default_text_index_name, read_text_indexes
+from vectordb.migration.revision_operations import Explanation
+from vectordb.migration.text_indexes import FoundTextIndex, TableTextIndex, default_text_index_name, read_text_indexes
 from vectordb.schema import check_text_config, run_sql
 from vectordb.tables import quote
 from vectordb.text_functions import create_text_functions, install_text_functions
@@ -116,6 +117,9 @@ class DropTextIndex(MigrateOperation):
             column: Of type `tsvector`.
             name: Of the index over the lexemes; None is `<table>_<column>_idx`.
             schema: Of the table; None is the first one of the search_path that has it.
+
+        Raises:
+            ConfigurationError: The table has no text index, or one of another column or name.
         """
         if column is None:
             operations.invoke(DropCollectionTextIndex(table))
@@ -127,7 +131,7 @@ class DropTextIndex(MigrateOperation):
     def reverse(self) -> MigrateOperation:
         """Return what creates it again."""
         if self.dropped is None:
-            raise ValueError("how to create the text index again is not known")
+            return Explanation([f"The text index of {self.table} was incomplete, so it is not created again."])
         return CreateTextIndex(self.dropped)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
@@ -154,7 +158,9 @@ def _drop(operations: Operations, operation: DropTextIndex) -> None:
     if is_offline(operations):
         schema = _written_schema(operation.schema)
     else:
-        schema = schema_of(operations.get_bind(), operation.table, operation.schema)
+        connection = operations.get_bind()
+        schema = schema_of(connection, operation.table, operation.schema)
+        _check_dropped(connection, operation, schema)
     statements = drop_text_index(schema, operation.table, column=operation.column, index_name=operation.name)
     run_or_write(operations, statements)
 
@@ -178,6 +184,27 @@ def _written_schema(schema: str | None) -> str:
     return schema or "public"
 
 
+def _find(connection: Connection, schema: str | None, table: str) -> FoundTextIndex | None:
+    there = read_text_indexes(connection)
+    return next((each for each in there if (each.schema, each.table) == (schema, table)), None)
+
+
+def _check_dropped(connection: Connection, operation: DropTextIndex, schema: str) -> None:
+    """Check that nothing of the index would stay.
+
+    Raises:
+        ConfigurationError: The table has no text index, or one of another name.
+    """
+    found = _find(connection, schema, operation.table)
+    if found is None:
+        raise ConfigurationError(f"the table {operation.table!r} has no text index")
+    if found.index is not None and (found.index.column, found.name) != (operation.column, operation.name):
+        raise ConfigurationError(
+            f"the text index of {operation.table!r} is another one; drop it with "
+            f"op.drop_text_index({operation.table!r}, {found.index.column!r}, name={found.name!r})"
+        )
+
+
 def _check(connection: Connection, index: TableTextIndex) -> None:
     """Check that the index can be built.
 
@@ -185,12 +212,11 @@ def _check(connection: Connection, index: TableTextIndex) -> None:
         ConfigurationError: It cannot; says what to do.
     """
     check_text_config(connection, index.config)
-    for found in read_text_indexes(connection):
-        if (found.schema, found.table) == (index.schema, index.table):
-            raise ConfigurationError(
-                f"the table {index.table!r} has a text index already, and can have one; drop it first with "
-                f"op.drop_text_index({index.table!r}, {found.index.column if found.index else '…'!r})"
-            )
+    if (found := _find(connection, index.schema, index.table)) is not None:
+        raise ConfigurationError(
+            f"the table {index.table!r} has a text index already, and can have one; drop it first with "
+            f"op.drop_text_index({index.table!r}, {found.index.column if found.index else '…'!r})"
+        )
     query = (
         "SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attname = :column"
     )

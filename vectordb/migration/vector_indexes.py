@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Index, text
+from sqlalchemy.schema import conv
 
 from vectordb.errors import ConfigurationError
 from vectordb.indexes import HNSW, IVFFlat, VectorIndex, check_index
@@ -242,12 +243,19 @@ def declared_index(index: Index, dialect: Dialect, schema: str | None) -> TableI
         _METHODS[method](**{name: int(value) for name, value in (options.get("with") or {}).items()}),
         _METRICS[kind[2]],
         Storage(kind[1]),
-        str(index.name),
+        final_name(index.name, dialect),
         schema,
         None if is_column else _without_parentheses(written),
         None if where is None else _compiled(where, dialect),
         bool(options.get("concurrently")),
     )
+
+
+def final_name(name: str, dialect: Dialect) -> str:
+    """Return the name that an index gets: SQLAlchemy shortens what a naming convention makes too long."""
+    if not isinstance(name, conv):
+        return name
+    return dialect.identifier_preparer.truncate_and_render_index_name(name, _alembic_quote=False)
 
 
 def _others(options: dict[str, Any]) -> set[str]:

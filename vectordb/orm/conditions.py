@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Join, Select, inspect, literal_column, select
@@ -58,7 +58,7 @@ def _joins(join: Any) -> list[Any]:
 def _several(given: Any) -> list[Any]:
     if given is None:
         return []
-    return list(given) if isinstance(given, Sequence) else [given]
+    return list(given) if isinstance(given, (Sequence, Set, Iterator)) else [given]
 
 
 def _is_pair(join: Any) -> bool:

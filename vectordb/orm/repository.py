@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Generic
 
@@ -24,7 +24,7 @@ from vectordb.orm.catalogue import has_text_index, unqualified_table
 from vectordb.orm.conditions import model_condition
 from vectordb.orm.hits import Entity, EntityResults, Hit
 from vectordb.orm.mapping import ModelMapping
-from vectordb.orm.searching import Searchers, SessionSource, as_text, score_select, with_values
+from vectordb.orm.searching import Searchers, SessionSource, as_text, loader_options, score_select, with_values
 from vectordb.orm.sessions import aside, connected, either_session, translated
 from vectordb.search.options import MAX_LIMIT, Mode, SearchOptions, check_mode, check_query, check_whole
 from vectordb.search.planning import DEFAULT_EF_SEARCH, Access, Strategy, check_strategy
@@ -122,7 +122,7 @@ class Repository(Generic[Entity]):
         exact: bool = False,
         strategy: str | None = None,
         ef_search: int | None = None,
-        options: Sequence[Any] = (),
+        options: Any = (),
     ) -> EntityResults[Entity]:
         """Find the entities that fit a query best, best first.
 
@@ -148,8 +148,9 @@ class Repository(Generic[Entity]):
             exact: Compare every vector that matches instead of using the index; BM25 is always exact.
             strategy: `exact`, or `iterative`, which uses the index whatever the conditions; None chooses.
             ef_search: HNSW candidates, 1 to 1000. None has 80, or the server's setting where that is more.
-            options: Loader options for the entities, for example `selectinload(Product.category)`. Criteria among them,
-                as of `with_loader_criteria`, leave out what was found already; conditions belong into `where`.
+            options: A loader option for the entities or several, for example `selectinload(Product.category)`. Criteria
+                among them, as of `with_loader_criteria`, leave out what was found already; conditions belong into
+                `where`.
 
         Returns:
             Hits by descending score, ties by primary key; and `plan`, how they were found.
@@ -171,7 +172,7 @@ class Repository(Generic[Entity]):
         minute; one or two more where the index held too few rows; one a minute to look at the catalogue, and one to
         look at what embedder filled the table. Later pages take several.
         """
-        connection = connected(session, self.mapping.mapper)
+        connection = connected(session, self.mapping.mapper, flush=True)
         with translated(connection):
             searcher = self._searchers.of(connection)
             has_text = searcher.live.tables.text_plan is not None
@@ -190,7 +191,7 @@ class Repository(Generic[Entity]):
             translate = connection.get_execution_options().get("schema_translate_map")
             condition = model_condition(self.mapping, where, join, translate)
             encoded = None if chosen is Mode.TEXT else self._binding.encode(query, session)
-            source = SessionSource(session, connection, self.mapping, options)
+            source = SessionSource(session, connection, self.mapping, loader_options(options))
             if chosen is Mode.VECTOR:
                 assert encoded is not None  # noqa: S101 - see above
                 return self._near(searcher.vectors.find(source, encoded, checked, condition), checked)
@@ -198,19 +199,21 @@ class Repository(Generic[Entity]):
             return self._best(searcher.ranked.find(source, Query(query, encoded), checked, condition), checked)
 
     def nearest(
-        self, query: str | ArrayLike, *, exact: bool = False, ef_search: int | None = None
+        self, query: str | ArrayLike, *, exact: bool = False, ef_search: int | None = None, label: str = "distance"
     ) -> Select[Entity, float]:
         """Return a SELECT of entities and their `distance` from a query, nearest first.
 
         It composes: join, filter, limit, offset and count as with any other. By the index it goes on until enough rows
         have passed the conditions (`strict_order`), so that a limit is reached whenever so many match; which plan it
-        has is up to PostgreSQL, and `search` knows better. In a transaction pgvector's settings stay with the values
-        that it needs until the end.
+        has is up to PostgreSQL, and `search` knows better. Rows of one distance have no order: for pages that neither
+        repeat nor lose one, add `.order_by(Model.id)`, with which PostgreSQL 17 and newer still use the index. In a
+        transaction pgvector's settings stay with the values that it needs until the end.
 
         Args:
             query: A text, or a vector of shape (dimensions,).
             exact: Compare every row that matches instead of using the index.
             ef_search: HNSW candidates of one pass, 1 to 1000. None has 80, or the server's setting where that is more.
+            label: Another name for the distance, where a subquery has a column `distance` of the model beside it.
 
         Returns:
             A SELECT without a limit; rows without an embedding are left out.
@@ -223,7 +226,7 @@ class Repository(Generic[Entity]):
         encoded = self._binding.encode(query)
         column = getattr(self.model, self.mapping.attribute)
         operand = vectors.decode([encoded], self._space)[0]
-        distance = column.distance(operand, self._space.metric).label("distance")
+        distance = column.distance(operand, self._space.metric).label(label)
         found = select(self.model, distance).where(column.is_not(None))
         index = self.mapping.declaration.index
         if exact or index is None:
@@ -243,6 +246,7 @@ class Repository(Generic[Entity]):
         fusion: Fusion | str | None = None,
         candidates: int = 1_000,
         ef_search: int | None = None,
+        label: str = "score",
     ) -> Select[Entity, float]:
         """Return a SELECT of entities and their `score` for a text, best first: BM25, or hybrid.
 
@@ -258,6 +262,7 @@ class Repository(Generic[Entity]):
             fusion: As of `search`, but no function.
             candidates: Rows of each half, 1 to 100,000.
             ef_search: As of `nearest`.
+            label: Another name for the score, where a subquery has a column `score` of the model beside it.
 
         Returns:
             A SELECT without a limit.
@@ -286,7 +291,7 @@ class Repository(Generic[Entity]):
             statement = hybrid_statement(tables, self._space, access, depth, fused, condition, demanding=True)
             parameters["query"] = BinaryParameter(self._binding.encode(query))
         found = with_values(as_text(statement.sql), {**statement.parameters, **parameters})
-        return score_select(self.mapping, found, hybrid=chosen is Mode.HYBRID)
+        return score_select(self.mapping, found, hybrid=chosen is Mode.HYBRID, label=label)
 
     def _mode(self, mode: str | None, query: Any, *, has_text: bool) -> Mode:
         is_text = isinstance(query, str)

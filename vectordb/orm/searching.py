@@ -27,9 +27,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.base import ExecutableOption
 from sqlalchemy.types import NullType, TypeEngine
 
 from vectordb.database import PsycopgConnection
+from vectordb.errors import InvalidInput
 from vectordb.orm.catalogue import LiveTable, read_table
 from vectordb.orm.mapping import ModelMapping
 from vectordb.orm.sessions import driver, unprepared
@@ -100,6 +102,21 @@ class Searchers:
         return searcher
 
 
+def loader_options(options: Any) -> tuple[ExecutableOption, ...]:
+    """Return one loader option, or several, as several.
+
+    Raises:
+        InvalidInput: Something else is among them.
+    """
+    several = tuple(options) if isinstance(options, Sequence) and not isinstance(options, str) else (options,)
+    for option in several:
+        if not isinstance(option, ExecutableOption):
+            raise InvalidInput(
+                f"options= takes loader options such as selectinload(Model.relationship), not {option!r:.60}"
+            )
+    return several
+
+
 class SessionSource:
     """Reads entities in a session: each statement of the engine is joined with the model, and sent as one.
 
@@ -113,7 +130,7 @@ class SessionSource:
     keep = True
 
     def __init__(
-        self, session: Session, connection: Connection, mapping: ModelMapping, options: Sequence[Any] = ()
+        self, session: Session, connection: Connection, mapping: ModelMapping, options: Sequence[ExecutableOption] = ()
     ) -> None:
         self._session = session
         self._sql = connection
@@ -149,8 +166,7 @@ class SessionSource:
     ) -> list[tuple[Any, Any, tuple[Any, ...]]]:
         """Return entity, key and numbers of each row."""
         joined = _entity_select(self._mapping, statement.sql, numbers)
-        if self._options:
-            joined = joined.options(*self._options)
+        joined = joined.options(*self._options)
         with nullcontext() if statement.prepare else unprepared(self._sql):
             result = self._session.execute(joined, {**statement.parameters, **parameters})
             # A collection that is loaded by a join repeats its entity.
@@ -176,10 +192,10 @@ def entity_select(mapping: ModelMapping, statement: TextClause, numbers: Numbers
     return _best_first(select(mapping.model, *found.c), mapping, found)
 
 
-def score_select(mapping: ModelMapping, statement: TextClause, *, hybrid: bool) -> Select[Any]:
-    """Return a SELECT of entities and their `score`, best first."""
+def score_select(mapping: ModelMapping, statement: TextClause, *, hybrid: bool, label: str) -> Select[Any]:
+    """Return a SELECT of entities and their score, best first."""
     found = _found(mapping, statement, _HYBRID if hybrid else _BY_TEXT)
-    return _best_first(select(mapping.model, found.c.score), mapping, found)
+    return _best_first(select(mapping.model, found.c.score.label(label)), mapping, found)
 
 
 def _found(mapping: ModelMapping, statement: TextClause, numbers: Numbers) -> Subquery:

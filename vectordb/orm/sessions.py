@@ -105,16 +105,20 @@ class _AwaitedConnection:
         return _AwaitedCursor(await_only(self._connection.execute(*args, **options)))
 
 
-def connected(session: Session, mapper: Mapper[Any]) -> Connection:
-    """Return the connection of a session's transaction, in which all that is pending is written.
+def connected(session: Session, mapper: Mapper[Any], *, flush: bool = False) -> Connection:
+    """Return the connection of a session's transaction.
 
-    What the application's own rows violate comes as SQLAlchemy raises it.
+    Args:
+        session: Of the application.
+        mapper: Of the model, by which a session of several databases chooses one.
+        flush: Whether all that is pending is written first, unless the session is without autoflush. What the
+            application's own rows violate comes as SQLAlchemy raises it.
 
     Raises:
         DatabaseError: The transaction has failed and was not rolled back, or there is no connection.
     """
     try:
-        if session.autoflush:
+        if flush and session.autoflush:
             session.flush()
         return session.connection(bind_arguments={"mapper": mapper})
     except PendingRollbackError:

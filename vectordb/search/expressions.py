@@ -15,12 +15,14 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    Alias,
     Boolean,
     ColumnElement,
     FromClause,
     Select,
     SelectBase,
     Table,
+    TableClause,
     TypeDecorator,
     and_,
     exists,
@@ -155,8 +157,10 @@ def _rendered(
         if isinstance(value, str):
             check_text(value, "a value", "")
     _, _, sql = state.statement.partition("\nWHERE ")
+    # SQLAlchemy's placeholders are named after columns, of which the names may hold quotes.
+    sql = _PLACEHOLDER.sub(lambda found: f"%({names[found[1]]})s" if found[1] else "%%", sql)
     _check_closed(sql)
-    return _PLACEHOLDER.sub(lambda found: f"%({names[found[1]]})s" if found[1] else "%%", sql), parameters
+    return sql, parameters
 
 
 def _check_closed(sql: str) -> None:
@@ -285,7 +289,13 @@ def _check_names(clauses: Sequence[Any], ours: FromClause) -> None:
 def _check_tables(condition: Any, known: set[Any], way_out: str) -> None:
     for source in condition._from_objects:
         if source not in known:
-            name = getattr(source, "name", "another table")
             raise InvalidFilter(
-                f"the SQLAlchemy expression names {str(name)[:63]}, which is not joined; {way_out}", path=""
+                f"the SQLAlchemy expression names {_described(source)}, which is not joined; {way_out}", path=""
             )
+
+
+def _described(source: Any) -> str:
+    """Return what a message calls a table; the name of an alias may be one that SQLAlchemy has yet to make up."""
+    if isinstance(source, Alias):
+        return f"an alias of {_described(source.element)}"
+    return f"{source.name:.63}" if isinstance(source, TableClause) else "a sub-select"

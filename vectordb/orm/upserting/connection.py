@@ -10,13 +10,11 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import errors as postgres
 from psycopg.abc import AdaptContext
-from sqlalchemy import Column, Connection, Dialect, Table
-from sqlalchemy.exc import PendingRollbackError
+from sqlalchemy import Column, Dialect, Table
 from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only
 
 from vectordb.embedders import Embedder
-from vectordb.errors import DatabaseError
 from vectordb.orm import sessions
 from vectordb.orm.mapping import ModelMapping
 
@@ -35,12 +33,7 @@ class SessionConnection:
 
     def __init__(self, session: Session, mapping: ModelMapping) -> None:
         self.session = session
-        try:
-            self.connection: Connection = session.connection(bind_arguments={"mapper": mapping.mapper})
-        except PendingRollbackError:
-            raise DatabaseError(
-                "the session's transaction has failed; call session.rollback() first, then try again", sqlstate="25P02"
-            ) from None
+        self.connection = sessions.connected(session, mapping.mapper)
         self._driver = sessions.driver(self.connection)
 
     @property

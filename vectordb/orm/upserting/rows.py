@@ -127,6 +127,7 @@ def read_rows(attributes: Attributes, session: Session, batch: Sequence[Any], st
     others: dict[instances.Shape, list[int]] = {}
     all_names = list(set(map(tuple, batch))) if set(map(type, batch)) == {dict} else []
     if len(all_names) == 1:  # as nearly always
+        session.flush()
         return list(_of_mappings(attributes, all_names[0], range(start, start + len(batch)), batch))
     for i, given in enumerate(batch):
         if type(given) is dict or isinstance(given, Mapping):
