@@ -359,7 +359,7 @@ def create_statements(models: CollectionModels, space: VectorSpace) -> list[Exec
     for table in tables:
         statements += [SetTableComment(table), *(SetColumnComment(column) for column in table.columns)]
     chunks = models.Chunk.__table__
-    if space.storage.most_bytes_for(space.dimensions) <= LARGEST_INLINE_VECTOR:
+    if space.storage.bytes_for(space.dimensions) <= LARGEST_INLINE_VECTOR:
         # PLAIN keeps vectors in the row: exact scans and bulk loads are a third faster than out of line.
         plain: ExecutableDDLElement = DDL(  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
             f'ALTER TABLE "{chunks.schema}"."{chunks.name}" ALTER COLUMN embedding SET STORAGE PLAIN'

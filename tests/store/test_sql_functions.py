@@ -131,7 +131,7 @@ def articles(home: VectorDB) -> Iterator[Collection]:
     words = [f"{first}{second}" for first in "bdfgklm" for second in ("ale", "orn", "ist", "und", "ack")]
     embedder = HashedEmbedder(8)
     docs = home.create_collection(
-        "articles", embedder=embedder, index=None, fields={"year": int}, chunking=Chunking(80, unit="characters")
+        "sql_articles", embedder=embedder, index=None, fields={"year": int}, chunking=Chunking(80, unit="characters")
     )
     docs.upsert(
         Document(
@@ -143,7 +143,7 @@ def articles(home: VectorDB) -> Iterator[Collection]:
         for number in range(400)
     )
     yield docs
-    home.drop_collection("articles")
+    home.drop_collection("sql_articles")
 
 
 QUERIES = ["bale", "bale born", "mack lund kund", '"bale born" bist', "bale -born", "unknown", "bale or mack -born"]
@@ -156,7 +156,7 @@ def test_hybrid_finds_the_same(articles: Collection, connection: Connection, tex
     condition = None if where is None else json.dumps(where)
     for k in (3, 30, 500):
         found = connection.execute(
-            "SELECT * FROM vectordb.hybrid_search('articles', %s, %s, %s, %s::jsonb)",
+            "SELECT * FROM vectordb.hybrid_search('sql_articles', %s, %s, %s, %s::jsonb)",
             (text, vector(query), k, condition),
         ).fetchall()
         expected = articles.search(text, limit=k, where=where)
@@ -165,12 +165,13 @@ def test_hybrid_finds_the_same(articles: Collection, connection: Connection, tex
         for place in (4, 5, 7, 9):  # score, distance, vector score, text score
             assert [row[place] for row in found] == pytest.approx([hit[place] for hit in expected], rel=1e-12)
         alone = connection.execute(
-            "SELECT * FROM vectordb.hybrid_search('articles', %s, NULL, %s, %s::jsonb)", (text, k, condition)
+            "SELECT * FROM vectordb.hybrid_search('sql_articles', %s, NULL, %s, %s::jsonb)", (text, k, condition)
         ).fetchall()
         of_text = articles.search(text, limit=k, where=where, mode="text")
         assert [tuple(row) for row in alone] == [hit[:10] for hit in of_text]
         alone = connection.execute(
-            "SELECT * FROM vectordb.hybrid_search('articles', NULL, %s, %s, %s::jsonb)", (vector(query), k, condition)
+            "SELECT * FROM vectordb.hybrid_search('sql_articles', NULL, %s, %s, %s::jsonb)",
+            (vector(query), k, condition),
         ).fetchall()
         check_nearest(alone, [hit[:10] for hit in articles.search(query, limit=k, where=where)])
 
@@ -323,7 +324,7 @@ def test_a_reader_may_search_in_a_read_only_transaction(
                 )
                 assert len(found.fetchall()) == 3
             found = reader.execute(
-                "SELECT * FROM vectordb.hybrid_search('articles', 'bale', %s, 3)", (vector(np.ones(8)),)
+                "SELECT * FROM vectordb.hybrid_search('sql_articles', 'bale', %s, 3)", (vector(np.ones(8)),)
             )
             assert len(found.fetchall()) == 3
             assert reader.execute("SELECT count(*) FROM vectordb.collection_overview").fetchone() != (0,)

@@ -309,11 +309,3 @@ def test_another_writer_inserts_first_into_a_filled_collection(
 def test_numpy_integers_are_ids(docs: Collection) -> None:
     assert docs.upsert_vectors(list(np.arange(3)), np.eye(16)[:3]).inserted == 3
     assert docs.get("2").id == "2"
-
-
-def test_a_sparse_vector_with_a_thousand_numbers_finds_room(new_collection: NewCollection) -> None:
-    docs = new_collection(dimensions=3_000, storage="sparsevec")
-    matrix = np.zeros((2, 3_000), dtype=np.float32)
-    matrix[:, :1_000] = np.arange(1, 2_001).reshape(2, 1_000)
-    docs.upsert_vectors(["a" * 400, "b"], matrix)
-    assert [hit.document_id for hit in docs.search(matrix[1], limit=1)] == ["b"]
