@@ -56,8 +56,9 @@ def run_vectordb(bin_directory: Path, *arguments: str, cwd: Path) -> str:
 def test_the_wheel_holds_the_library_and_its_migrations(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    revisions = {path.name for path in (ROOT / "migrations" / "versions").glob("*.py")}
-    assert revisions
+    # Revisions, and the SQL that they run.
+    revisions = {path.name for kind in ("*.py", "*.sql") for path in (ROOT / "migrations" / "versions").glob(kind)}
+    assert {Path(name).suffix for name in revisions} == {".py", ".sql"}
     assert {f"vectordb/_migrations/versions/{name}" for name in revisions} <= names
     assert {"vectordb/_migrations/env.py", "vectordb/_migrations/script.py.mako", "vectordb/py.typed"} <= names
     assert {name.split("/")[0] for name in names} == {"vectordb", f"vectordb_postgres-{VERSION}.dist-info"}

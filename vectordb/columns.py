@@ -28,6 +28,7 @@ from vectordb.declarations import (
     embedding_of,
     hash_column_of,
     hash_name,
+    indexed_text_of,
     inline_embeddings,
     is_names,
     text_search_of,
@@ -39,7 +40,7 @@ from vectordb.metrics import Metric, Storage, VectorSpace
 from vectordb.models import INDEXED_CHARACTERS
 from vectordb.tables import quote
 from vectordb.text_functions import create_text_functions, install_text_functions
-from vectordb.text_index import create_text_index, drop_text_index
+from vectordb.text_index import create_text_index, default_text_index_name, drop_text_index
 from vectordb.validation import check_name
 from vectordb.vector_types import VectorColumn
 
@@ -224,7 +225,8 @@ def _complete_text_search(mapper: Mapper[Any], column: Column[Any], declared: Te
             f"the table {table.name!r} has text indexes on {' and '.join(names)}, and can have one; "
             "declare one column over all sources, or the others with index=None"
         )
-    for name in (*(f"{table.name}{end}" for end in _TEXT_OBJECTS), declared.index_name or _text_index_name(column)):
+    index_name = declared.index_name or default_text_index_name(table.name, column.name)
+    for name in (*(f"{table.name}{end}" for end in _TEXT_OBJECTS), index_name):
         checked_identifier(name)
     _listen(table)
 
@@ -246,10 +248,6 @@ def _is_server_default(column: Any) -> bool:
 def _as_text(column: Column[Any]) -> str:
     type_name = column.type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
     return quote(column.name) if type_name.split(" ")[0] == "TEXT" else f"({quote(column.name)})::text"
-
-
-def _text_index_name(column: Column[Any]) -> str:
-    return f"{column.table.name}_{column.name}_idx"
 
 
 def _listen(table: Table) -> None:
@@ -278,7 +276,7 @@ def _after_create(table: Table, connection: Connection | MockConnection, **_: An
         return
     alter = f"ALTER TABLE {_quoted(table, connection)} ALTER COLUMN"
     _run(connection, [f"{alter} {quote(column.name)} SET STORAGE PLAIN" for column in inline_embeddings(table)])
-    found = _text_index(table)
+    found = indexed_text_of(table)
     if found is None:
         return
     column, declared, index = found
@@ -299,20 +297,12 @@ def _after_create(table: Table, connection: Connection | MockConnection, **_: An
 
 
 def _before_drop(table: Table, connection: Connection | MockConnection, **_: Any) -> None:
-    found = _text_index(table)
+    found = indexed_text_of(table)
     if found is None or connection.dialect.name != "postgresql":
         return
     column, declared, _index = found
     schema = _schema_of(table, connection)
     _run(connection, drop_text_index(schema, table.name, column=column.name, index_name=declared.index_name))
-
-
-def _text_index(table: Table) -> tuple[Column[Any], TextSearch, BM25] | None:
-    for column in table.columns:
-        declared = text_search_of(column)
-        if declared is not None and declared.index is not None:
-            return column, declared, declared.index
-    return None
 
 
 def _quoted(table: Table, connection: Connection | MockConnection) -> str:
@@ -340,4 +330,4 @@ def _run(connection: Connection | MockConnection, statements: list[str]) -> None
         if isinstance(connection, Connection):
             connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
         else:
-            connection.execute(DDL(statement.replace("%", "%%")))  # type: ignore[no-untyped-call] # as above
+            connection.execute(DDL(statement.replace("%", "%%")))  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it

@@ -117,6 +117,15 @@ def inline_embeddings(table: Table) -> list[Column[Any]]:
     return inline
 
 
+def indexed_text_of(table: Table) -> tuple[Column[Any], TextSearch, BM25] | None:
+    """Return the text search column of a table that has an index, what it declares, and the index."""
+    for column in table.columns:
+        declared = text_search_of(column)
+        if declared is not None and declared.index is not None:
+            return column, declared, declared.index
+    return None
+
+
 def declared_by(column: Any, kind: type[_T]) -> _T | None:
     """Return what a column declares if it is of this kind, else None."""
     found = column.info.get(INFO) if isinstance(column, Column) else None

@@ -35,7 +35,7 @@ _REMEMBER_SIZE_SECONDS = 10.0
 _REMEMBER_COSTS_SECONDS = 3_600.0
 _REMEMBER_FILTERS = 1_000
 _MEASURED_CANDIDATES = 200
-# Where an index over a field begins to be worth it: chunks in the table, and the share of them that matches.
+# Where an index over a field begins to be worth it: rows in the table, and the share of them that matches.
 _LARGE = 10_000
 _SELECTIVE = 0.2
 
@@ -92,7 +92,7 @@ class Planner:
         ef_search: int | None,
         forced: Strategy | None,
     ) -> Decision:
-        """Choose how to find `wanted` chunks that match a filter.
+        """Choose how to find `wanted` rows that match a filter.
 
         Args:
             connection: To ask for what is not known yet.

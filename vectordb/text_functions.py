@@ -22,14 +22,16 @@ def create_text_functions(schema: str) -> str:
     Args:
         schema: Checked.
     """
-    source = (scripts_folder() / "versions" / "0003_text_functions.sql").read_text("utf-8")
-    return source.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION").replace("{schema}", quote(schema))
+    return _source().replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION").replace("{schema}", quote(schema))
 
 
 def text_function_names() -> list[str]:
     """Return the names of the functions."""
-    source = (scripts_folder() / "versions" / "0003_text_functions.sql").read_text("utf-8")
-    return re.findall(r"^CREATE FUNCTION \{schema\}\.(\w+)", source, re.MULTILINE)
+    return re.findall(r"^CREATE FUNCTION \{schema\}\.(\w+)", _source(), re.MULTILINE)
+
+
+def _source() -> str:
+    return (scripts_folder() / "versions" / "0003_text_functions.sql").read_text("utf-8")
 
 
 def has_text_functions(connection: Connection, schema: str) -> bool:
@@ -37,14 +39,15 @@ def has_text_functions(connection: Connection, schema: str) -> bool:
 
     Round trips: 1.
     """
+    names = text_function_names()
     found = connection.scalar(
         text(
             "SELECT count(DISTINCT proname) FROM pg_proc"
             " WHERE pronamespace = to_regnamespace(:schema) AND proname = ANY(:names)"
         ),
-        {"schema": quote(schema), "names": text_function_names()},
+        {"schema": quote(schema), "names": names},
     )
-    return bool(found == len(text_function_names()))
+    return bool(found == len(names))
 
 
 def install_text_functions(connection: Connection, schema: str) -> None:
@@ -53,7 +56,7 @@ def install_text_functions(connection: Connection, schema: str) -> None:
     Raises:
         SchemaError: This role may neither use nor create them; the message holds the SQL for the administrator.
 
-    Round trips: 2 where they are there, else 3 or 4.
+    Round trips: 2 where they are there, else 3.
     """
     usable = connection.scalar(
         text("SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE oid = to_regnamespace(:schema)"),

@@ -250,8 +250,13 @@ def drop_text_index(
     ]
 
 
+def default_text_index_name(table: str, column: str) -> str:
+    """Return the name of a text index that was given none."""
+    return f"{table}_{column}_idx"
+
+
 def _names(schema: str, table: str, column: str, index_name: str | None) -> dict[str, str]:
-    index = index_name or f"{table}_{column}_idx"
+    index = index_name or default_text_index_name(table, column)
     return {
         "table": quote(schema, table),
         "index": quote(schema, index),

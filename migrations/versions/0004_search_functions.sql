@@ -573,7 +573,7 @@ DECLARE
     length float8;
 BEGIN
     IF name IS NULL OR k IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'collection and k are not null',
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the collection or k is NULL',
             HINT = 'Pass the name of a collection, and how many rows to return.';
     ELSIF k NOT BETWEEN 1 AND 100000 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -938,7 +938,7 @@ DECLARE
 BEGIN
     registered := {schema}.searched_collection(collection, query, k);
     IF query IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the query is not null',
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the query is NULL',
             HINT = 'Pass a vector; vectordb.hybrid_search looks for texts.';
     END IF;
     SELECT * INTO near FROM {schema}.nearest_chunks(registered, query, k, filter);

@@ -36,11 +36,14 @@ from tests.conftest import Databases
 from tests.support import HashedEmbedder, hashed_words
 from vectordb import FunctionEmbedder, errors
 from vectordb.documents import UpsertResult
-from vectordb.orm import embedding_column
+from vectordb.orm import Repository, embedding_column, upserting
 from vectordb.orm.mapping import ModelMapping
-from vectordb.orm.upserting import upsert
 
 DIMENSIONS = 16
+
+
+def upsert(mapping: ModelMapping, embedder: Any, session: Session, rows: Any, **options: Any) -> UpsertResult:
+    return upserting.upsert(mapping, lambda: embedder, session, rows, **options)
 
 
 class Base(DeclarativeBase):
@@ -436,10 +439,8 @@ def test_another_embedder_is_refused(session: Session, embedder: HashedEmbedder)
     other._name = "other words"
     with pytest.raises(errors.EmbedderMismatch, match="second embedding column"):
         upsert(PRODUCTS, other, session, {"id": 2, "title": "t", "body": "b"})
-    with pytest.raises(errors.EmbedderMismatch, match="8 dimensions"):
-        upsert(PRODUCTS, HashedEmbedder(8), session, {"id": 2, "title": "t", "body": "b"})
-    with pytest.raises(errors.ConfigurationError, match="embedder="):
-        upsert(PRODUCTS, None, session, {"id": 2, "title": "t", "body": "b"})
+    with pytest.raises(errors.EmbedderMismatch, match=r"Product.embedding has 16 dimensions.* 8"):
+        Repository(Product, HashedEmbedder(8)).upsert(session, {"id": 2, "title": "t", "body": "b"})
 
 
 @pytest.mark.parametrize(
@@ -554,7 +555,7 @@ def test_another_writer_of_a_part_of_the_source(engine: Engine, embedder: Hashed
             return embedder
 
         try:
-            assert upsert(PAGES, intruding, session, rows).updated == 1
+            assert upserting.upsert(PAGES, intruding, session, rows).updated == 1
             stored = session.scalars(select(Page).where(Page.path == "/7")).one()
             np.testing.assert_array_equal(stored.vector, hashed_words(["t7\n\ntheirs"])[0])
         finally:
@@ -617,9 +618,9 @@ def test_the_embedder_is_asked_for_when_a_text_needs_it(session: Session, embedd
         asked.append(1)
         return embedder
 
-    upsert(PRODUCTS, load, session, {"id": 1, "title": "t", "embedding": [1.0] * DIMENSIONS})
+    upserting.upsert(PRODUCTS, load, session, {"id": 1, "title": "t", "embedding": [1.0] * DIMENSIONS})
     assert not asked
-    upsert(PRODUCTS, load, session, [{"id": i, "title": "t", "body": "b"} for i in range(3)])
+    upserting.upsert(PRODUCTS, load, session, [{"id": i, "title": "t", "body": "b"} for i in range(3)])
     assert len(asked) == 1
 
 

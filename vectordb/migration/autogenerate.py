@@ -20,10 +20,10 @@ from vectordb.bootstrap.options import MigrationOptions
 from vectordb.extension import find_extension
 from vectordb.migration.catalogue import Catalogue, is_visible, read_catalogue
 from vectordb.migration.extension_operations import CreateVectorExtension
-from vectordb.migration.index_operations import CreateVectorIndex, DropVectorIndex
+from vectordb.migration.index_operations import CreateVectorIndex, DropVectorIndex, drop_of
 from vectordb.migration.rendering import as_vector_column, teach_reflection, with_our_types
 from vectordb.migration.revision_operations import Explanation, StoreInline
-from vectordb.migration.table_changes import TableChanges, drop_of, drop_of_text_index, is_generated_text
+from vectordb.migration.table_changes import TableChanges, drop_of_text_index, is_generated_text
 from vectordb.migration.text_operations import CreateTextIndex, DropTextIndex
 from vectordb.settings import Settings
 

@@ -8,10 +8,10 @@ from typing import Any
 from alembic.operations import MigrateOperation, ops
 from sqlalchemy import Column
 
-from vectordb.columns import embedding_of
+from vectordb.declarations import embedding_of
 from vectordb.metrics import Storage
 from vectordb.migration.identifiers import quoted
-from vectordb.migration.index_operations import CreateVectorIndex, DropVectorIndex
+from vectordb.migration.index_operations import CreateVectorIndex, drop_of
 from vectordb.migration.rendering import as_embedding_type
 from vectordb.migration.revision_operations import Explanation, RecastColumn
 from vectordb.migration.vector_indexes import FoundIndex, TableIndex
@@ -101,16 +101,10 @@ def _cast(
     subject = f"{operation.table_name}.{column.name}"
     return TypeChange(
         [Explanation(lines, subject), recast],
-        drops=[_drop(each, operation.schema) for each in found if each.index is not None],
+        drops=[drop_of(each, each.index, operation.schema) for each in found if each.index is not None],
         creates=[CreateVectorIndex(index) for index in wanted],
         settled={column.name},
     )
-
-
-def _drop(found: FoundIndex, schema: str | None) -> DropVectorIndex:
-    assert found.index is not None  # noqa: S101 - the caller has looked
-    dropped = replace(found.index, schema=schema)
-    return DropVectorIndex(found.table, dropped.column, found.name, schema, dropped=dropped)
 
 
 def _new_column(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
+from dataclasses import replace
 from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
@@ -175,6 +176,11 @@ class DropVectorIndex(MigrateOperation):
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Describe it for `alembic check`."""
         return ("remove_vector_index", self.schema, self.table, self.name)
+
+
+def drop_of(found: FoundIndex, index: TableIndex, schema: str | None) -> DropVectorIndex:
+    """Return what drops an index, and creates it again on the way back."""
+    return DropVectorIndex(found.table, index.column, found.name, schema, dropped=replace(index, schema=schema))
 
 
 @Operations.implementation_for(CreateVectorIndex)

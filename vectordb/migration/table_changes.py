@@ -11,18 +11,19 @@ from sqlalchemy import Column, Computed, Connection, Table, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.schema import CreateColumn
 
-from vectordb.columns import inline_embeddings, text_search_of
+from vectordb.declarations import indexed_text_of, inline_embeddings, text_search_of
 from vectordb.migration.catalogue import Catalogue
 from vectordb.migration.column_changes import change_of_type
 from vectordb.migration.identifiers import quoted
-from vectordb.migration.index_operations import CreateVectorIndex, DropVectorIndex
+from vectordb.migration.index_operations import CreateVectorIndex, DropVectorIndex, drop_of
 from vectordb.migration.printing import QUOTED_COPY, on_empty_copy
 from vectordb.migration.rendering import as_embedding_type
 from vectordb.migration.revision_operations import StoreInline
-from vectordb.migration.text_indexes import FoundTextIndex, TableTextIndex, default_text_index_name
+from vectordb.migration.text_indexes import FoundTextIndex, TableTextIndex
 from vectordb.migration.text_operations import CreateTextIndex, DropTextIndex
 from vectordb.migration.vector_indexes import FoundIndex, TableIndex, declared_index, final_name
 from vectordb.tables import quote
+from vectordb.text_index import default_text_index_name
 
 
 class TableChanges:
@@ -225,17 +226,12 @@ def is_generated_text(column: Any) -> bool:
 
 def declared_text_index(table: Table) -> TableTextIndex | None:
     """Return the text index that a table's metadata declares."""
-    for column in table.columns:
-        declared = text_search_of(column)
-        if declared is not None and declared.index is not None:
-            name = declared.index_name or default_text_index_name(table.name, column.name)
-            return TableTextIndex(table.name, column.name, declared.index, declared.config, name, table.schema)
-    return None
-
-
-def drop_of(found: FoundIndex, index: TableIndex, schema: str | None) -> DropVectorIndex:
-    """Return what drops an index, and creates it again on the way back."""
-    return DropVectorIndex(found.table, index.column, found.name, schema, dropped=replace(index, schema=schema))
+    found = indexed_text_of(table)
+    if found is None:
+        return None
+    column, declared, index = found
+    name = declared.index_name or default_text_index_name(table.name, column.name)
+    return TableTextIndex(table.name, column.name, index, declared.config, name, table.schema)
 
 
 def drop_of_text_index(

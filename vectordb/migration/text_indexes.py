@@ -93,11 +93,6 @@ def read_text_indexes(connection: Connection) -> list[FoundTextIndex]:
     return [_found(tuple(row)) for row in connection.execute(text(_CATALOGUE))]
 
 
-def default_text_index_name(table: str, column: str) -> str:
-    """Return the name of a text index that was given none."""
-    return f"{table}_{column}_idx"
-
-
 def _found(row: tuple[Any, ...]) -> FoundTextIndex:
     schema, visible, table, source, arguments, name, column, has_trigger = row
     parameters = _PARAMETERS.search(source or "")

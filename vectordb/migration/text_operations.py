@@ -15,11 +15,11 @@ from vectordb.migration.collection_operations import BuildCollectionTextIndex, D
 from vectordb.migration.context import is_offline, run_or_write, schema_of
 from vectordb.migration.identifiers import check_identifier, quoted
 from vectordb.migration.revision_operations import Explanation
-from vectordb.migration.text_indexes import FoundTextIndex, TableTextIndex, default_text_index_name, read_text_indexes
+from vectordb.migration.text_indexes import FoundTextIndex, TableTextIndex, read_text_indexes
 from vectordb.schema import check_text_config, run_sql
 from vectordb.tables import quote
 from vectordb.text_functions import create_text_functions, install_text_functions
-from vectordb.text_index import create_text_index, drop_text_index
+from vectordb.text_index import create_text_index, default_text_index_name, drop_text_index
 from vectordb.validation import check_name
 
 
@@ -166,7 +166,7 @@ def _drop(operations: Operations, operation: DropTextIndex) -> None:
 
 
 def _statements(index: TableTextIndex) -> list[str]:
-    assert index.schema is not None  # noqa: S101 - both callers have found it
+    assert index.schema is not None  # noqa: S101 - the caller has found it
     ddl = create_text_index(
         index.schema,
         index.table,

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Dialect, Index, text
 from sqlalchemy.schema import conv
 
 from vectordb.errors import ConfigurationError
+from vectordb.extension import find_extension
 from vectordb.indexes import HNSW, IVFFlat, VectorIndex, check_index
 from vectordb.metrics import Metric, Storage, VectorSpace
 from vectordb.migration.identifiers import check_identifier, quoted
@@ -100,11 +101,6 @@ class TableIndex:
         concurrently = "CONCURRENTLY " if self.concurrently else ""
         return f"CREATE INDEX {concurrently}{self._definition(self.name, self.quoted_table, extension_schema)}"
 
-    def drop(self) -> str:
-        """Return the DDL that takes it away."""
-        concurrently = "CONCURRENTLY " if self.concurrently else ""
-        return f"DROP INDEX {concurrently}{quoted(self.schema, self.name)}"
-
     @property
     def quoted_table(self) -> str:
         """The table as SQL names it."""
@@ -131,7 +127,8 @@ class TableIndex:
         Returns:
             None where PostgreSQL refuses the index.
         """
-        definition = self._definition(f"{COPY}_idx", QUOTED_COPY, find_extension_schema(connection))
+        extension = find_extension(connection)
+        definition = self._definition(f"{COPY}_idx", QUOTED_COPY, None if extension is None else extension.schema)
         found = on_empty_copy(
             connection,
             self.quoted_table,
@@ -292,10 +289,3 @@ def _without_parentheses(sql: str) -> str:
         if depth == 0 and position < len(sql) - 1:
             return sql
     return _without_parentheses(sql[1:-1].strip()) if sql.startswith("(") and sql.endswith(")") else sql
-
-
-def find_extension_schema(connection: Connection) -> str | None:
-    """Return the schema that pgvector is in; None where it is missing."""
-    query = "SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"
-    schema: str | None = connection.scalar(text(query))
-    return schema

@@ -6,19 +6,17 @@ import math
 import time
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from vectordb import vectors
 from vectordb.embedders import Embedder
 from vectordb.errors import EmbedderMismatch, InvalidInput
-from vectordb.orm.hashing import KEY_BYTES, embedder_key
+from vectordb.orm.hashing import KEY_BYTES, embedder_key, stored_hash
 from vectordb.orm.mapping import ModelMapping
 from vectordb.orm.sessions import aside, embed
 from vectordb.search.options import check_query
 
-# Rows that may tell which embedder filled the table, and how long it is believed that none of them does.
-_LOOKED_AT = 1_000
+# How long it is believed that no row tells which embedder filled the table.
 _REMEMBER_SECONDS = 60.0
 
 
@@ -70,7 +68,7 @@ class ColumnEmbedder:
             else:
                 aside(lambda: self.embedder)  # a model is loaded here
                 self._check_table(session)
-                query = embed(session, self.embedder, texts, "query")[0]
+                query = embed(self.embedder, texts, "query")[0]
         elif query is None:
             raise InvalidInput("search needs a query: a text, or a vector")
         return vectors.encode_query(query, self._mapping.declaration.space)
@@ -85,10 +83,7 @@ class ColumnEmbedder:
         key = (str(connection.engine.url), str(connection.get_execution_options().get("schema_translate_map")))
         if self._checked.get(key, 0.0) > time.monotonic():
             return
-        # Where the application gives all vectors, there is none to be found, and the table may be large.
-        some = select(self._mapping.hash_column.label("hash")).limit(_LOOKED_AT).subquery()
-        statement = select(some.c.hash).where(some.c.hash.is_not(None)).limit(1)
-        known = session.execute(statement, bind_arguments={"mapper": mapper}).scalar()
+        known = session.execute(stored_hash(self._mapping), bind_arguments={"mapper": mapper}).scalar()
         if known is None:
             self._checked[key] = time.monotonic() + _REMEMBER_SECONDS
             return

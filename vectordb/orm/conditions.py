@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Join, Select, inspect, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.sql.elements import ColumnElement as Element
 
 from vectordb.errors import InvalidFilter
 from vectordb.filters import Filter
@@ -115,7 +114,7 @@ def _names_inherited(mapping: ModelMapping, criteria: Sequence[Any]) -> bool:
 
 
 def _clause(clause: Any) -> Any:
-    return clause if isinstance(clause, Element) else getattr(clause, "__clause_element__", lambda: clause)()
+    return clause if isinstance(clause, ColumnElement) else getattr(clause, "__clause_element__", lambda: clause)()
 
 
 def _leaves(source: Any, links: list[ColumnElement[bool]]) -> Iterator[FromClause]:

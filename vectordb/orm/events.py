@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import event, inspect, select
+from sqlalchemy import event, inspect
 from sqlalchemy.orm import InstanceState, Session
 
 from vectordb import vectors
 from vectordb.embedders import EmbedderIdentity
 from vectordb.errors import ConfigurationError, InvalidInput, InvalidVector
 from vectordb.orm import sessions
-from vectordb.orm.hashing import check_filled_by, embedder_key, text_hashes
+from vectordb.orm.hashing import check_filled_by, embedder_key, stored_hash, text_hashes
 from vectordb.orm.mapping import ModelMapping
 from vectordb.orm.repository import Repository
 
@@ -104,7 +104,7 @@ def _embed(session: Session, repository: Repository[Any]) -> None:
     _check_filled_by(session, mapping, identity)
     texts = list(dict.fromkeys(text for _, text in waiting))
     try:
-        matrix = vectors.as_matrix(sessions.embed(session, repository.embedder, texts, "document"), space)
+        matrix = vectors.as_matrix(sessions.embed(repository.embedder, texts, "document"), space)
     except InvalidVector as error:
         raise type(error)(f"the embedder's vectors: {error}", **error.facts) from None
     hashes = text_hashes(embedder_key(identity), texts)
@@ -118,10 +118,8 @@ def _check_filled_by(session: Session, mapping: ModelMapping, identity: Embedder
     checked = session.info.setdefault("vectordb_filled_by", set())
     if (mapping.embedding, identity) in checked:
         return
-    some = select(mapping.hash_column.label("hash")).limit(1000).subquery()
-    statement = select(some.c.hash).where(some.c.hash.is_not(None)).limit(1)
     connection = session.connection(bind_arguments={"mapper": mapping.mapper})
-    check_filled_by(mapping, identity, connection.execute(statement).scalar())
+    check_filled_by(mapping, identity, connection.execute(stored_hash(mapping)).scalar())
     checked.add((mapping.embedding, identity))
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from sqlalchemy import Select, select
+
 from vectordb.embedders import EmbedderIdentity
 from vectordb.errors import EmbedderMismatch
 from vectordb.orm.mapping import ModelMapping
 
 KEY_BYTES = 8
 _TEXT_BYTES = 16
+
+# Rows that may tell which embedder filled the table: where the application gives all vectors, none does.
+LOOKED_AT = 1_000
 
 
 def embedder_key(identity: EmbedderIdentity) -> bytes:
@@ -24,6 +29,12 @@ def text_hashes(key: bytes, texts: Iterable[str | None]) -> list[bytes | None]:
     """Return 24 bytes for each text: the embedder's key, and 16 bytes that change when the text changes."""
     sha256 = hashlib.sha256
     return [None if text is None else key + sha256(text.encode()).digest()[:_TEXT_BYTES] for text in texts]
+
+
+def stored_hash(mapping: ModelMapping) -> Select[bytes | None]:
+    """Return a SELECT of the hash of a row whose text was embedded, if one is seen among a few."""
+    some = select(mapping.hash_column.label("hash")).limit(LOOKED_AT).subquery()
+    return select(some.c.hash).where(some.c.hash.is_not(None)).limit(1)
 
 
 def check_filled_by(mapping: ModelMapping, identity: EmbedderIdentity, hash: bytes | None) -> None:

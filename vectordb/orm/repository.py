@@ -193,7 +193,7 @@ class Repository(Generic[Entity]):
             encoded = None if chosen is Mode.TEXT else self._binding.encode(query, session)
             source = SessionSource(session, connection, self.mapping, loader_options(options))
             if chosen is Mode.VECTOR:
-                assert encoded is not None  # noqa: S101 - see above
+                assert encoded is not None  # noqa: S101 - only a search by text has none
                 return self._near(searcher.vectors.find(source, encoded, checked, condition), checked)
             assert isinstance(query, str)  # noqa: S101 - checked with the mode
             return self._best(searcher.ranked.find(source, Query(query, encoded), checked, condition), checked)

@@ -165,8 +165,7 @@ class SessionSource:
         self, statement: Statement, numbers: Numbers, parameters: dict[str, Any]
     ) -> list[tuple[Any, Any, tuple[Any, ...]]]:
         """Return entity, key and numbers of each row."""
-        joined = _entity_select(self._mapping, statement.sql, numbers)
-        joined = joined.options(*self._options)
+        joined = _entity_select(self._mapping, statement.sql, numbers).options(*self._options)
         with nullcontext() if statement.prepare else unprepared(self._sql):
             result = self._session.execute(joined, {**statement.parameters, **parameters})
             # A collection that is loaded by a join repeats its entity.
@@ -177,18 +176,8 @@ class SessionSource:
 
 @lru_cache(maxsize=256)
 def _entity_select(mapping: ModelMapping, sql: str, numbers: Numbers) -> Select[Any]:
-    return entity_select(mapping, as_text(sql), numbers)
-
-
-def entity_select(mapping: ModelMapping, statement: TextClause, numbers: Numbers) -> Select[Any]:
-    """Return a SELECT of entities, best first, with their keys and the numbers by which a statement has found them.
-
-    Args:
-        mapping: Of the model.
-        statement: Of the engine.
-        numbers: Names and types of its columns beside the key.
-    """
-    found = _found(mapping, statement, numbers)
+    """Return a SELECT of entities, best first, with their keys and the numbers by which a statement has found them."""
+    found = _found(mapping, as_text(sql), numbers)
     return _best_first(select(mapping.model, *found.c), mapping, found)
 
 

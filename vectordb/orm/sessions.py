@@ -171,7 +171,7 @@ def translated(connection: Connection) -> Iterator[None]:
         raise_translated(error, connection.engine.url)
 
 
-def embed(session: Session, embedder: Embedder, texts: Sequence[str], input_type: InputType) -> NDArray[np.float32]:
+def embed(embedder: Embedder, texts: Sequence[str], input_type: InputType) -> NDArray[np.float32]:
     """Return the vectors of texts; under an `AsyncSession` in a thread, so that the event loop goes on.
 
     Returns:

@@ -58,8 +58,8 @@ class Estimate:
     """How much a filter leaves over.
 
     Attributes:
-        matches: Chunks that match, estimated.
-        rows: Chunks in the table, estimated.
+        matches: Rows that match, estimated.
+        rows: Rows in the table, estimated.
         indexed: Whether an index finds the matching rows; else every row is looked at.
         check_cost: Time to check the filter on one row, in microseconds.
         hints: What would make the filter quicker, in words.

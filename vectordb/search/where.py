@@ -72,7 +72,7 @@ def where_clause(
         SQL for a WHERE clause, with named placeholders `%(w0)s`, `%(w1)s`, … and their values.
     """
     if isinstance(where, RenderedCondition):
-        return (f"({where.sql})" if as_join else f"({where.sql}) IS TRUE"), dict(where.parameters)
+        return f"({where.sql})", dict(where.parameters)
     if not isinstance(tables, Tables):
         raise TypeError("filters by field are for collections")
     return _Clause(alias, tables, as_join, {}).of(where)

@@ -30,7 +30,7 @@ BATCH_SIZE = 5_000
 
 def upsert(
     mapping: ModelMapping,
-    embedder: Embedder | Callable[[], Embedder] | None,
+    embedder: Callable[[], Embedder],
     session: Session,
     rows: Any,
     *,
@@ -48,7 +48,7 @@ def upsert(
 
     Args:
         mapping: Of the model.
-        embedder: Of the texts, or what returns it when the first text comes; None where every row gives its vector.
+        embedder: Returns the embedder, which fits the column, when the first text comes.
         session: A sync one, or the sync side of an `AsyncSession`.
         rows: Mappings by attribute name, or instances of the model, or both; one, many, or an iterator, which is read
             in batches, always between statements, so it may use the session. Instances that are new are persistent in
@@ -68,7 +68,7 @@ def upsert(
             hold, a required column without a value. Nothing of its batch was written.
         DuplicateDocument: The same key twice in one call; as with documents, neither is taken for the last.
         EmbedderMismatch: The embedder makes vectors of other dimensions, or the table holds those of another one.
-        ConfigurationError: A text without an embedder, or mappings for a model of several tables.
+        ConfigurationError: Mappings for a model of several tables.
         DatabaseError: Or the subclass that fits; the transaction is to be rolled back.
 
     Round trips: 1, and for every batch 1 to find rows and 1 for every 1,000 rows to write; at least 1 for each set of
@@ -93,9 +93,7 @@ def upsert(
 class _Upsert:
     """One call."""
 
-    def __init__(
-        self, mapping: ModelMapping, embedder: Embedder | Callable[[], Embedder] | None, session: Session
-    ) -> None:
+    def __init__(self, mapping: ModelMapping, embedder: Callable[[], Embedder], session: Session) -> None:
         self._session = session
         self._attributes = Attributes(mapping)
         connection = SessionConnection(session, mapping)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
 from psycopg import errors as postgres
 from psycopg.abc import AdaptContext
 from sqlalchemy import Column, Dialect, Table
 from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only
 
-from vectordb.embedders import Embedder
 from vectordb.orm import sessions
 from vectordb.orm.mapping import ModelMapping
 
@@ -32,7 +29,6 @@ class SessionConnection:
     """
 
     def __init__(self, session: Session, mapping: ModelMapping) -> None:
-        self.session = session
         self.connection = sessions.connected(session, mapping.mapper)
         self._driver = sessions.driver(self.connection)
 
@@ -88,10 +84,6 @@ class SessionConnection:
         """Whether statements are in a transaction, and not each in its own."""
         driver: Any = self.adapters
         return not driver.autocommit
-
-    def embed(self, embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one vector for each text, shape (len(texts), dimensions)."""
-        return sessions.embed(self.session, embedder, texts, "document")
 
     def loaded(self, columns: Sequence[Column[Any]], values: Sequence[Any]) -> tuple[Any, ...]:
         """Return values of columns as the ORM would load them."""

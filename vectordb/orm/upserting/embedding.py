@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vectordb import vectors
 from vectordb.embedders import Embedder
-from vectordb.embedders.base import is_embedder
-from vectordb.errors import ConfigurationError, DimensionMismatch, EmbedderMismatch, InvalidVector
+from vectordb.errors import DimensionMismatch, InvalidVector
+from vectordb.orm import sessions
 from vectordb.orm.hashing import check_filled_by, embedder_key
 from vectordb.orm.upserting.rows import Rows
 from vectordb.orm.upserting.table import WrittenTable
@@ -23,13 +23,13 @@ class Embeddings:
 
     Args:
         table: Written to.
-        embedder: Or what returns it when the first text comes; None where every row gives its vector.
+        embedder: Returns the embedder, which fits the column, when the first text comes.
     """
 
-    def __init__(self, table: WrittenTable, embedder: Embedder | Callable[[], Embedder] | None) -> None:
+    def __init__(self, table: WrittenTable, embedder: Callable[[], Embedder]) -> None:
         self._table = table
         self._mapping = table.attributes.mapping
-        self._given = embedder
+        self._load = embedder
         self.count = 0
         self.begin_batch()
 
@@ -41,33 +41,17 @@ class Embeddings:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        given = self._given
-        if given is None:
-            raise ConfigurationError(
-                f"the texts of {self._mapping.model.__name__}.{self._mapping.attribute} need an embedder; pass"
-                " embedder=… to Repository, or give every row its vector"
-            )
-        return given if is_embedder(given) else cast("Callable[[], Embedder]", given)()
+        return self._load()
 
     @cached_property
     def key(self) -> bytes:
-        """The embedder's, after checks that it fits the column.
+        """The embedder's, after a look at what filled the table.
 
         Raises:
-            ConfigurationError: There is none.
             EmbedderMismatch: Its vectors have other dimensions, or the table holds those of another one.
         """
-        mapping, identity = self._mapping, self._embedder.identity
-        dimensions = mapping.declaration.space.dimensions
-        if identity.dimensions != dimensions:
-            raise EmbedderMismatch(
-                f"{identity.model!r} makes vectors of {identity.dimensions} dimensions, and"
-                f" {mapping.model.__name__}.{mapping.attribute} has {dimensions}; use the embedder that the column was"
-                " made for, or add a second embedding column",
-                given=identity,
-            )
         self.check_filled_by(self._table.sample_hash)
-        return embedder_key(identity)
+        return embedder_key(self._embedder.identity)
 
     def check_filled_by(self, hash: bytes | None) -> None:
         """Refuse rows whose vectors another embedder made.
@@ -82,7 +66,7 @@ class Embeddings:
         new = [text for text in dict.fromkeys(texts) if text is not None and text not in self._places]
         if not new:
             return
-        matrix = vectors.as_matrix(self._table.connection.embed(self._embedder, new), self._mapping.declaration.space)
+        matrix = vectors.as_matrix(sessions.embed(self._embedder, new, "document"), self._mapping.declaration.space)
         first = len(self._places)
         self._places |= zip(new, range(first, first + len(new)), strict=True)
         self._matrix = matrix if self._matrix is None else np.concatenate([self._matrix, matrix])

@@ -26,12 +26,10 @@ class Planner:
     Args:
         table: Written to.
         defaults: Of the model.
-        embedder: Of the texts, or what returns it when the first text comes; None where every row gives its vector.
+        embedder: Returns the embedder when the first text comes.
     """
 
-    def __init__(
-        self, table: WrittenTable, defaults: Defaults, embedder: Embedder | Callable[[], Embedder] | None
-    ) -> None:
+    def __init__(self, table: WrittenTable, defaults: Defaults, embedder: Callable[[], Embedder]) -> None:
         self._table = table
         self._attributes = table.attributes
         self._mapping = table.attributes.mapping

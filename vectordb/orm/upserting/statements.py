@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vectordb.orm.hashing import LOOKED_AT
 from vectordb.orm.upserting.parameters import Parameter
 
 
@@ -52,7 +53,8 @@ def probe(target: str, hash: str) -> str:
     return (
         "SELECT a.attname, a.atttypid, format_type(a.atttypid, NULL), y.typname, a.atttypmod,"
         f" current_setting('transaction_read_only')::boolean, EXISTS (SELECT FROM {target}),"
-        f" (SELECT s.hash FROM (SELECT {hash} AS hash FROM {target} LIMIT 1000) AS s WHERE s.hash IS NOT NULL LIMIT 1)"
+        f" (SELECT s.hash FROM (SELECT {hash} AS hash FROM {target} LIMIT {LOOKED_AT:d}) AS s"
+        " WHERE s.hash IS NOT NULL LIMIT 1)"
         " FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid"
         " WHERE a.attrelid = %(table)s::regclass AND a.attname = ANY(%(names)s::text[]) AND NOT a.attisdropped"
     )
