@@ -180,7 +180,8 @@ def test_a_deadlock_is_resolved_by_trying_again(url: str, db: VectorDB, docs: Co
         other.execute(update, ["application", "a"])
         other.commit()
         thread.join(30)
-    assert len(attempts) == 2
+    # Of two that wait for a row, either may get it, and then there is a second deadlock.
+    assert len(attempts) >= 2
     assert [docs.get(id).title for id in ("a", "b")] == ["store", "store"]
 
 

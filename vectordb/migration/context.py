@@ -52,6 +52,7 @@ def outside_transaction(operations: Any) -> Iterator[None]:
         ConfigurationError: The environment began the transaction itself.
     """
     context = operations.get_context()
+    # Of a transaction that is not its own Alembic only asserts that there is none; nothing public tells whose it is.
     if not context.as_sql and context.connection.in_transaction() and context._transaction is None:
         raise ConfigurationError(
             "concurrently=True commits what came before, and this env.py runs the migrations in a transaction of its "

@@ -20,7 +20,7 @@ from vectordb.orm.upserting.attributes import Attributes
 from vectordb.orm.upserting.connection import SessionConnection
 from vectordb.orm.upserting.defaults import Defaults
 from vectordb.orm.upserting.instances import settle
-from vectordb.orm.upserting.planning import Planner
+from vectordb.orm.upserting.planning import RowPlanner
 from vectordb.orm.upserting.rows import as_rows, read_rows
 from vectordb.orm.upserting.table import WrittenTable
 from vectordb.orm.upserting.writing import COPY_FROM, Writer, Written
@@ -99,7 +99,7 @@ class _Upsert:
         connection = SessionConnection(session, mapping)
         self._table = WrittenTable(self._attributes, connection)
         defaults = Defaults(self._attributes, connection.dialect)
-        self._planner = Planner(self._table, defaults, embedder)
+        self._planner = RowPlanner(self._table, defaults, embedder)
         self._writer = Writer(self._table, defaults, self._planner)
 
     def batch(self, batch: list[Any], start: int) -> UpsertResult:

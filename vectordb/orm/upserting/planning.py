@@ -20,7 +20,7 @@ from vectordb.orm.upserting.table import WrittenTable
 _ABSENT: Final = (None,)
 
 
-class Planner:
+class RowPlanner:
     """Plans the rows of one call.
 
     Args:

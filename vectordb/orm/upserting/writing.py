@@ -13,7 +13,7 @@ from vectordb.orm.upserting import copy_stream, statements
 from vectordb.orm.upserting.connection import SessionConnection
 from vectordb.orm.upserting.defaults import Defaults, Made
 from vectordb.orm.upserting.parameters import Parameter
-from vectordb.orm.upserting.planning import Planner
+from vectordb.orm.upserting.planning import RowPlanner
 from vectordb.orm.upserting.rows import Rows
 from vectordb.orm.upserting.statements import Columns
 from vectordb.orm.upserting.table import WrittenTable
@@ -45,7 +45,7 @@ class Writer:
         planner: Of the rows.
     """
 
-    def __init__(self, table: WrittenTable, defaults: Defaults, planner: Planner) -> None:
+    def __init__(self, table: WrittenTable, defaults: Defaults, planner: RowPlanner) -> None:
         self._table = table
         self._attributes = table.attributes
         self._connection: SessionConnection = table.connection
