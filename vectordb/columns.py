@@ -23,7 +23,6 @@ from vectordb.declarations import (
     EmbeddingHash,
     Source,
     TextSearch,
-    checked_identifier,
     declared_by,
     embedding_of,
     hash_column_of,
@@ -41,7 +40,7 @@ from vectordb.models import INDEXED_CHARACTERS
 from vectordb.tables import quote
 from vectordb.text_functions import create_text_functions, install_text_functions
 from vectordb.text_index import create_text_index, default_text_index_name, drop_text_index
-from vectordb.validation import check_name
+from vectordb.validation import check_identifier, check_name
 from vectordb.vector_types import VectorColumn
 
 __all__ = [
@@ -100,7 +99,7 @@ def embedding_column(
     if index is not None:
         check_index(index)
         space.operator_class(index.method)
-    declaration = Embedding(space, index, _checked_source(source), index_name and checked_identifier(index_name))
+    declaration = Embedding(space, index, _checked_source(source), index_name and check_identifier(index_name, "index"))
     options = _with_declaration(column_options, declaration)
     return mapped_column(VectorColumn(space.storage, space.dimensions), nullable=nullable, **options)
 
@@ -139,7 +138,7 @@ def text_search_column(
         sources,
         check_name(config, "text search configuration"),
         index,
-        index_name and checked_identifier(index_name),
+        index_name and check_identifier(index_name, "index"),
     )
     # Of what it is generated is known when the sources are mapped.
     generated = Computed("NULL", persisted=True)
@@ -171,7 +170,7 @@ def _complete(mapper: Mapper[Any], class_: type[Any]) -> None:
 
 
 def _complete_embedding(mapper: Mapper[Any], attribute: str, column: Column[Any], declared: Embedding) -> None:
-    model, table, name = mapper.class_, column.table, checked_identifier(hash_name(column))
+    model, table, name = mapper.class_, column.table, check_identifier(hash_name(column), "column")
     for source in declared.sources:
         if not hasattr(model, source):
             raise ConfigurationError(f"{model.__name__} has no attribute {source!r}, which its {attribute} is made of")
@@ -182,7 +181,7 @@ def _complete_embedding(mapper: Mapper[Any], attribute: str, column: Column[Any]
         hashes = Column(name, LargeBinary, nullable=True, info={INFO: EmbeddingHash(column.name)})
         table.append_column(hashes)
         if declared.index is not None:
-            checked_identifier(str(_vector_index(column, declared, declared.index).name))
+            check_identifier(str(_vector_index(column, declared, declared.index).name), "index")
         _listen(table)
     is_ours = declared_by(hashes, EmbeddingHash) is not None
     if is_ours and mapper.columns.contains_column(hashes):
@@ -226,8 +225,9 @@ def _complete_text_search(mapper: Mapper[Any], column: Column[Any], declared: Te
             "declare one column over all sources, or the others with index=None"
         )
     index_name = declared.index_name or default_text_index_name(table.name, column.name)
-    for name in (*(f"{table.name}{end}" for end in _TEXT_OBJECTS), index_name):
-        checked_identifier(name)
+    for end in _TEXT_OBJECTS:
+        check_identifier(f"{table.name}{end}", "text index's table")
+    check_identifier(index_name, "index")
     _listen(table)
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column, Table
 
-from vectordb.errors import ConfigurationError, InvalidName
+from vectordb.errors import ConfigurationError
 from vectordb.indexes import BM25, VectorIndex
 from vectordb.metrics import VectorSpace
 from vectordb.models import LARGEST_INLINE_VECTOR
@@ -18,7 +18,6 @@ Source = str | tuple[str, ...] | Callable[[Any], str | None]
 _T = TypeVar("_T")
 
 INFO = "vectordb"
-_LONGEST_IDENTIFIER = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +139,3 @@ def hash_name(column: Column[Any]) -> str:
 def is_names(value: Any) -> bool:
     """Say whether a value is a tuple of names of attributes."""
     return isinstance(value, tuple) and all(isinstance(name, str) and name for name in value)
-
-
-def checked_identifier(name: str) -> str:
-    """Return the name of an index or a column.
-
-    Raises:
-        InvalidName: PostgreSQL would cut it off.
-    """
-    if not isinstance(name, str) or not name or "\x00" in name:
-        raise InvalidName(f"a name in PostgreSQL is a string that is not empty, not {name!r:.60}")
-    size = len(name.encode())
-    if size > _LONGEST_IDENTIFIER:
-        raise InvalidName(
-            f"PostgreSQL would cut off the name {name!r}, which has {size} bytes, more than {_LONGEST_IDENTIFIER}; "
-            "give a shorter index_name, or the table a shorter name",
-            name=name,
-        )
-    return name

@@ -50,6 +50,7 @@ from vectordb.database import SCHEMA
 from vectordb.fields import FieldType, generation_expression
 from vectordb.indexes import VectorIndex
 from vectordb.metrics import VectorSpace
+from vectordb.validation import LONGEST_IDENTIFIER
 from vectordb.vector_types import VectorColumn
 
 NAMING = {
@@ -65,7 +66,6 @@ LARGEST_INLINE_VECTOR = 6_500
 # Keeps a tsvector below PostgreSQL's limit of 1 MB, whatever the text: of hyphenated words in an Asian script it holds
 # up to eight bytes a character, the whole and the parts.
 INDEXED_CHARACTERS = 100_000
-_LONGEST_IDENTIFIER = 63
 _DOCUMENT_ID = "Id of the document"
 _EMBEDDING = "Embedding; the registry has its dimensions and metric, and the embedder that made it"
 # Floats are numeric, so that they compare as exactly as numbers in jsonb do.
@@ -325,10 +325,10 @@ def field_index(column: Column[Any]) -> Index:
 def field_index_name(table: str, field: str) -> str:
     """Return the name of a field's index; where PostgreSQL would cut it off, a hash takes the place of its end."""
     name = f"{table}_{field}_idx"
-    if len(name) <= _LONGEST_IDENTIFIER:
+    if len(name) <= LONGEST_IDENTIFIER:
         return name
     end = f"_{hashlib.sha256(name.encode()).hexdigest()[:8]}_idx"
-    return name[: _LONGEST_IDENTIFIER - len(end)] + end
+    return name[: LONGEST_IDENTIFIER - len(end)] + end
 
 
 def metadata_index(table: Any) -> Index:

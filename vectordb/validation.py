@@ -22,6 +22,8 @@ MAX_URI_BYTES = 8_192
 MAX_METADATA_DEPTH = 64
 # Python refuses to read or write integers of more than 4,300 digits as text.
 LARGEST_INTEGER = 10**1000
+# In bytes; PostgreSQL cuts off what is longer.
+LONGEST_IDENTIFIER = 63
 # The longest identifier made from a name, `<name>_chunks_embedding_ivfflat_idx`, must fit in 63 bytes.
 MAX_NAME_BYTES = 34
 
@@ -184,3 +186,26 @@ def _check_json_text(value: str, what: str, path: str) -> None:
         check_text(value, what)
     except InvalidText as error:
         raise InvalidMetadata(str(error), path=path) from None
+
+
+def check_identifier(name: object, what: str) -> str:
+    """Return a name that PostgreSQL keeps as it is: of something of the application's, which may be called as it likes.
+
+    Args:
+        name: To be checked.
+        what: That is named, for the message, such as `index`.
+
+    Raises:
+        InvalidName: Empty, longer than 63 bytes, or not a text that PostgreSQL can hold.
+    """
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise InvalidName(f"the name of the {what} is a text, not {name!r:.40}")
+    size = len(name.encode())
+    if size > LONGEST_IDENTIFIER:
+        way = " as index_name=… of a column, or name=… of an operation" if what == "index" else ""
+        raise InvalidName(
+            f"the name of the {what} has {size} bytes, and PostgreSQL would cut off what is over "
+            f"{LONGEST_IDENTIFIER}: {name}; give a shorter one{way}",
+            name=name,
+        )
+    return name

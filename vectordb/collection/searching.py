@@ -17,11 +17,10 @@ from vectordb.collection.reranking import Reranking
 from vectordb.documents import Results
 from vectordb.errors import ConfigurationError, DocumentNotFound, InvalidInput
 from vectordb.filters import And, Field, Filter, In, Not
-from vectordb.fusion import DEFAULT_FUSION, Fusion, RelativeScore, check_fusion
-from vectordb.metrics import Metric
+from vectordb.fusion import Fusion
 from vectordb.rerankers import Reranker
 from vectordb.search.highlights import to_html
-from vectordb.search.options import MAX_LIMIT, Mode, SearchOptions, check_mode, check_query, check_whole
+from vectordb.search.options import MAX_LIMIT, Mode, SearchOptions, check_mode, check_query, check_whole, choose_fusion
 from vectordb.search.planning import check_strategy
 from vectordb.searching import Query
 
@@ -290,13 +289,7 @@ class Searching(Reading):
         return chosen
 
     def _fusion(self, fusion: Any, mode: Mode) -> Fusion:
-        if fusion is not None:
-            if mode is not Mode.HYBRID:
-                raise InvalidInput(f"fusion goes with a hybrid search, and this one goes by {mode}")
-            return check_fusion(fusion)
-        if mode is Mode.HYBRID and self.metric is Metric.INNER_PRODUCT and not self.embedder.identity.normalized:
-            return RelativeScore()
-        return DEFAULT_FUSION
+        return choose_fusion(fusion, mode, self.metric, is_normalized=lambda: self.embedder.identity.normalized)
 
     def _highlighted(self, queries: list[str], found: list[Results]) -> list[Results]:
         """Return the same hits with their passages as HTML."""

@@ -27,9 +27,10 @@ from vectordb.migration.context import (
     run_or_write,
     schema_of,
 )
-from vectordb.migration.identifiers import check_identifier, quoted
+from vectordb.migration.identifiers import quoted
 from vectordb.migration.vector_indexes import FoundIndex, TableIndex, read_indexes
 from vectordb.translation import sqlstate
+from vectordb.validation import check_identifier
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from vectordb.indexes import BM25
-from vectordb.migration.identifiers import check_identifier
+from vectordb.validation import check_identifier
 
 # Its triggers, functions and tables have names of their own; the longest is `<table>_text_changes`.
 _LONGEST_SUFFIX = "_text_changes"

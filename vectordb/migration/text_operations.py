@@ -13,14 +13,14 @@ from vectordb.errors import ConfigurationError
 from vectordb.indexes import BM25, check_text_index
 from vectordb.migration.collection_operations import BuildCollectionTextIndex, DropCollectionTextIndex
 from vectordb.migration.context import is_offline, run_or_write, schema_of
-from vectordb.migration.identifiers import check_identifier, quoted
+from vectordb.migration.identifiers import quoted
 from vectordb.migration.revision_operations import Explanation
 from vectordb.migration.text_indexes import FoundTextIndex, TableTextIndex, read_text_indexes
 from vectordb.schema import check_text_config, run_sql
 from vectordb.tables import quote
 from vectordb.text_functions import create_text_functions, install_text_functions
 from vectordb.text_index import create_text_index, default_text_index_name, drop_text_index
-from vectordb.validation import check_name
+from vectordb.validation import check_identifier, check_name
 
 
 @Operations.register_operation("create_text_index")

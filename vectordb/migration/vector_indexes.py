@@ -17,9 +17,10 @@ from vectordb.errors import ConfigurationError
 from vectordb.extension import find_extension
 from vectordb.indexes import HNSW, IVFFlat, VectorIndex, check_index
 from vectordb.metrics import Metric, Storage, VectorSpace
-from vectordb.migration.identifiers import check_identifier, quoted
+from vectordb.migration.identifiers import quoted
 from vectordb.migration.printing import COPY, QUOTED_COPY, on_empty_copy
 from vectordb.tables import quote
+from vectordb.validation import check_identifier
 
 _METRICS = {
     "cosine": Metric.COSINE,

@@ -16,8 +16,8 @@ from vectordb.documents import UpsertResult
 from vectordb.embedders import Embedder
 from vectordb.embedders.resolving import as_embedder
 from vectordb.errors import ConfigurationError, InvalidInput
-from vectordb.fusion import DEFAULT_FUSION, RRF, Bounded, Fusion, RelativeScore, check_fusion
-from vectordb.metrics import Metric, VectorSpace
+from vectordb.fusion import RRF, Bounded, Fusion, RelativeScore
+from vectordb.metrics import VectorSpace
 from vectordb.orm import upserting
 from vectordb.orm.binding import ColumnEmbedder
 from vectordb.orm.catalogue import has_text_index, unqualified_table
@@ -26,7 +26,7 @@ from vectordb.orm.hits import Entity, EntityResults, Hit
 from vectordb.orm.mapping import ModelMapping
 from vectordb.orm.searching import Searchers, SessionSource, as_text, loader_options, score_select, with_values
 from vectordb.orm.sessions import aside, connected, either_session, translated
-from vectordb.search.options import MAX_LIMIT, Mode, SearchOptions, check_mode, check_query, check_whole
+from vectordb.search.options import MAX_LIMIT, Mode, SearchOptions, check_mode, check_query, check_whole, choose_fusion
 from vectordb.search.planning import DEFAULT_EF_SEARCH, Access, Strategy, check_strategy
 from vectordb.search.statements import settings_condition
 from vectordb.search.text import Depth, hybrid_statement, text_statement
@@ -310,17 +310,12 @@ class Repository(Generic[Entity]):
         return chosen
 
     def _fusion(self, fusion: Any, mode: Mode) -> Fusion:
-        if fusion is not None:
-            if mode is not Mode.HYBRID:
-                raise InvalidInput(f"fusion goes with a hybrid search, and this one goes by {mode}")
-            return check_fusion(fusion)
-        if (
-            mode is Mode.HYBRID
-            and self._space.metric is Metric.INNER_PRODUCT
-            and not aside(lambda: self.embedder).identity.normalized
-        ):
-            return RelativeScore()
-        return DEFAULT_FUSION
+        return choose_fusion(
+            fusion,
+            mode,
+            self._space.metric,
+            is_normalized=lambda: aside(lambda: self.embedder).identity.normalized,
+        )
 
     def _near(self, found: Found, options: SearchOptions) -> EntityResults[Entity]:
         score = self._space.score

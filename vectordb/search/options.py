@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Integral, Real
+from typing import Any
 
 from vectordb.errors import InvalidInput
-from vectordb.fusion import DEFAULT_FUSION, Fusion
+from vectordb.fusion import DEFAULT_FUSION, Fusion, RelativeScore, check_fusion
+from vectordb.metrics import Metric
 from vectordb.search.planning import MAX_EF_SEARCH, Strategy
 from vectordb.validation import check_text
 
@@ -100,6 +103,27 @@ def check_mode(mode: object) -> Mode:
         return Mode(mode)  # type: ignore[arg-type] # whatever it is, it is compared with the names
     except ValueError:
         raise InvalidInput(f"mode is 'vector', 'text', 'hybrid' or None, not {_shown(mode)}") from None
+
+
+def choose_fusion(given: Any, mode: Mode, metric: Metric, *, is_normalized: Callable[[], bool]) -> Fusion:
+    """Return the fusion of a search.
+
+    Args:
+        given: By the caller; None has the one that suits the scores.
+        mode: Of the search.
+        metric: Of the vectors.
+        is_normalized: Tells whether they have length 1; asked only where it matters.
+
+    Raises:
+        InvalidInput: It is none, or the search is not hybrid.
+    """
+    if given is not None:
+        if mode is not Mode.HYBRID:
+            raise InvalidInput(f"fusion goes with a hybrid search, and this one goes by {mode}")
+        return check_fusion(given)
+    if mode is Mode.HYBRID and metric is Metric.INNER_PRODUCT and not is_normalized():
+        return RelativeScore()
+    return DEFAULT_FUSION
 
 
 def check_query(query: str) -> str:
