@@ -82,16 +82,16 @@ def rows(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def new_role(server: str) -> Iterator[str]:
-    """Yield a role that may log in with the password `pw`, and nothing else; what it owns must be gone at the end."""
+    """Yield a role that may log in with the password `of-a-role`, and nothing else; what it owns must be gone at the end."""
     name = f"vectordb_role_{secrets.token_hex(4)}"
-    execute(server, f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
+    execute(server, f"CREATE ROLE {name} LOGIN PASSWORD 'of-a-role'")
     yield name
     execute(server, f"DROP ROLE {name}")
 
 
 def as_role(url: str, role: str) -> str:
     """Return the URL with this role, as `new_role` made it."""
-    return make_url(url).set(username=role, password="pw").render_as_string(hide_password=False)
+    return make_url(url).set(username=role, password="of-a-role").render_as_string(hide_password=False)
 
 
 def vector_index(url: str, schema: str = "vectordb", chunks: str = "chunks") -> tuple[str, str | None]:
