@@ -82,7 +82,7 @@ def rows(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def new_role(server: str) -> Iterator[str]:
-    """Yield a role that may log in with the password `of-a-role`, and nothing else; what it owns must be gone at the end."""
+    """Yield a role that may log in, with the password `of-a-role`; what it owns must be gone at the end."""
     name = f"vectordb_role_{secrets.token_hex(4)}"
     execute(server, f"CREATE ROLE {name} LOGIN PASSWORD 'of-a-role'")
     yield name
